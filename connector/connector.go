@@ -1,0 +1,288 @@
+package connector
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/millrace/millrace/serde"
+)
+
+// A Connector moves the records of a Consumer's partitions through handlers into a sink. It alone
+// batches, retries, buries, commits and drains. Make one with New or NewStaged; Run it once.
+type Connector struct {
+	settings
+	consumer  Consumer
+	log       *slog.Logger
+	ctx       context.Context // of Run, for what its partitions inherit
+	share     *share
+	window    int64 // most bytes of one Poll
+	totals    totals
+	inflight  map[Loader]chan struct{}
+	commands  chan func() // run by the poller between two polls
+	pollEnd   chan struct{}
+	afterPoll []func()  // commands that came during a poll; the poller's own
+	buffers   sync.Pool // of *[]Record
+	tapes     sync.Pool // of *serde.Tape
+
+	// mu is the ownership lock. Only the committer and the rebalance callbacks take it; the committer
+	// holds it while it commits, so that nothing is committed for a partition that was fenced.
+	mu    sync.Mutex
+	owned map[Partition]*partition
+	parts atomic.Pointer[map[Partition]*partition] // a copy of owned, for everybody else
+
+	failure  chan error // capacity 1: the first fatal error
+	trouble  atomic.Pointer[error]
+	draining atomic.Bool
+	routed   map[string]*route // by topic, under mu
+}
+
+// New makes a Connector that writes by a Loader.
+func New(c Consumer, l Loader, opts ...Option) (*Connector, error) {
+	return build(c, route{loader: l}, opts)
+}
+
+// NewStaged makes a Connector that writes ranges by a Stager.
+func NewStaged(c Consumer, s Stager, opts ...Option) (*Connector, error) {
+	return build(c, route{stager: s}, opts)
+}
+
+func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
+	c := &Connector{
+		settings: defaults(), consumer: consumer,
+		commands: make(chan func()), pollEnd: make(chan struct{}),
+		owned: make(map[Partition]*partition), routed: make(map[string]*route),
+		failure: make(chan error, 1),
+	}
+	for _, o := range opts {
+		o(&c.settings)
+	}
+	last.match, last.handlers = func(string) bool { return true }, c.handlers
+	c.routes = append(c.routes, last)
+	if consumer == nil {
+		return nil, fmt.Errorf("connector %s: no consumer", c.name)
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("connector %s: %w", c.name, err)
+	}
+	if c.budget == nil {
+		c.budget = NewBudget(128 << 20)
+	}
+	if w, ok := consumer.(interface{ Window() int64 }); ok {
+		c.window = w.Window()
+	}
+	c.share = c.budget.join(2*c.window, c.window)
+	for i := range c.routes {
+		c.routes[i].setLimits(c.routes[:i])
+	}
+	c.log = c.settings.log.With("connector", c.name)
+	c.publish()
+	return c, nil
+}
+
+// Run reads, transforms and writes until ctx ends, and then drains: it finishes what has begun, within the
+// drain timeout, commits, and leaves the group. It returns nil then, or the fatal error that stopped it.
+func (c *Connector) Run(ctx context.Context) error {
+	c.ctx = ctx
+	defer c.share.leave()
+	c.consumer.Notify(Listener{Assigned: c.assigned, Revoked: c.revoked, Lost: c.lost})
+	polling, stopPolling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPolling()
+	go func() {
+		defer close(c.pollEnd)
+		c.poll(polling)
+	}()
+	committing, stopCommitting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCommitting()
+	go c.commitEvery(committing)
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-c.failure:
+	}
+	c.draining.Store(true)
+	c.log.Info("draining")
+	stopPolling()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
+	defer cancel()
+	unfinished := c.drain(closing, *c.parts.Load())
+	stopCommitting()
+	select {
+	case <-c.pollEnd:
+	case <-closing.Done():
+	}
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.commitTimeout)
+	defer cancel()
+	if err := c.consumer.Close(leaving); err != nil {
+		c.log.Warn("leaving the group failed; it notices when the session times out", "error", err)
+	}
+	if failure == nil {
+		select {
+		case failure = <-c.failure:
+		default:
+		}
+	}
+	if unfinished > 0 {
+		c.log.Warn("stopped before everything was written; it will be read again", "partitions", unfinished, "drain_timeout", c.drainTimeout)
+	}
+	c.log.Info("stopped")
+	return failure
+}
+
+// fail stops the connector.
+func (c *Connector) fail(err error) {
+	select {
+	case c.failure <- fmt.Errorf("connector %s: %w", c.name, err):
+	default:
+	}
+}
+
+func (c *Connector) count(m Metric, p Partition, n int64) {
+	if n != 0 {
+		c.totals.add(m, n)
+		c.metrics.Count(m, p, n)
+	}
+}
+
+func (c *Connector) tape() *serde.Tape {
+	if t, ok := c.tapes.Get().(*serde.Tape); ok {
+		t.Reset()
+		return t
+	}
+	return serde.NewTape()
+}
+
+// drop gives a batch's memory back.
+func (c *Connector) drop(b *Batch) {
+	if b.release != nil {
+		b.release()
+	}
+	c.share.charge(-b.source.Bytes)
+}
+
+// Assignments.
+
+// publish copies the map of owned partitions for readers without the lock. Called under mu.
+func (c *Connector) publish() {
+	parts := maps.Clone(c.owned)
+	c.parts.Store(&parts)
+}
+
+// route is the sink and the handlers of a topic. Called under mu.
+func (c *Connector) route(topic string) (*route, error) {
+	if r := c.routed[topic]; r != nil {
+		return r, nil
+	}
+	for i := range c.routes {
+		r := &c.routes[i]
+		if !r.match(topic) {
+			continue
+		}
+		for _, h := range r.handlers {
+			if t, ok := h.(TopicChecker); ok {
+				if err := t.CheckTopic(topic); err != nil {
+					return nil, err
+				}
+			}
+		}
+		c.routed[topic] = r
+		return r, nil
+	}
+	return nil, fmt.Errorf("no sink for topic %s", topic)
+}
+
+func (c *Connector) assigned(as []Assignment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining.Load() {
+		return
+	}
+	var begun []*partition
+	for _, a := range as {
+		r, err := c.route(a.Topic)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if old := c.owned[a.Partition]; old != nil {
+			old.fence()
+		}
+		p := newPartition(c, a, r)
+		if r.stager != nil {
+			p.stage = newStage(p)
+		}
+		c.owned[a.Partition] = p
+		c.log.Info("assigned", "topic", a.Topic, "partition", a.ID, "from", a.Start, "end", a.LogEnd)
+		begun = append(begun, p)
+	}
+	c.publish()
+	for _, p := range begun {
+		go p.work()
+	}
+}
+
+func (c *Connector) revoked(ctx context.Context, ps []Partition) {
+	leaving := make(map[Partition]*partition)
+	for _, p := range ps {
+		if part := (*c.parts.Load())[p]; part != nil {
+			leaving[p] = part
+		}
+	}
+	if len(leaving) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.drainTimeout)
+	defer cancel()
+	c.log.Info("revoked", "partitions", len(leaving))
+	c.drain(ctx, leaving)
+}
+
+// drain lets partitions finish what they have begun until ctx ends, commits, and fences them. It
+// returns how many didn't finish.
+func (c *Connector) drain(ctx context.Context, leaving map[Partition]*partition) (unfinished int) {
+	for _, p := range leaving {
+		p.stop()
+	}
+	for _, p := range leaving {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			unfinished++
+		}
+	}
+	c.commit(leaving)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fence(leaving)
+	return unfinished
+}
+
+func (c *Connector) lost(ps []Partition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone := make(map[Partition]*partition)
+	for _, p := range ps {
+		if part := c.owned[p]; part != nil {
+			gone[p] = part
+		}
+	}
+	if len(gone) > 0 {
+		c.log.Warn("lost", "partitions", len(gone))
+		c.fence(gone)
+	}
+}
+
+// fence is called under mu.
+func (c *Connector) fence(ps map[Partition]*partition) {
+	for k, p := range ps {
+		p.fence()
+		if c.owned[k] == p {
+			delete(c.owned, k)
+		}
+	}
+	c.publish()
+}

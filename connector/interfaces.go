@@ -1,0 +1,245 @@
+package connector
+
+import (
+	"context"
+	"time"
+)
+
+// A Consumer reads batches of records from the partitions that it is assigned.
+type Consumer interface {
+	// Poll waits for records and returns them, whole fetches at a time. The Connector
+	// owns each Batch until its release. Batches and an error may come together; the error may
+	// join several, those of single partitions as *PartitionError. After ctx ends, Poll returns soon.
+	Poll(ctx context.Context) ([]*Batch, error)
+	// Commit stores the offsets for the group and returns when that is certain, or when ctx ends.
+	// One Commit at a time; one that failed may have been applied.
+	Commit(ctx context.Context, offs []Offset) error
+	// Pause stops the delivery of partitions, and drops what was fetched of them; Resume goes on.
+	Pause(ps ...Partition)
+	Resume(ps ...Partition)
+	// Seek sets the offset that p is read from next. Called while p is paused or no Poll runs.
+	Seek(p Partition, offset int64)
+	// Notify sets who hears of assignments. Called once, before the first Poll.
+	Notify(Listener)
+	// Close leaves the group. No other call is running, none follows.
+	Close(ctx context.Context) error
+}
+
+// A Listener hears of assignments. A Consumer calls one function at a time and waits for it.
+type Listener struct {
+	// Assigned: the partitions are owned now, paused, with the offsets known. Returns quickly.
+	Assigned func([]Assignment)
+	// Revoked: the partitions go to another member when Revoked returns; ctx ends when
+	// the group would wait no longer. Offsets may be committed meanwhile.
+	Revoked func(ctx context.Context, ps []Partition)
+	// Lost: the partitions are gone already. Nothing of them may be committed. Returns quickly.
+	Lost func(ps []Partition)
+}
+
+// An Assignment is a partition that was assigned, with what is known of it.
+type Assignment struct {
+	Partition
+	ClusterID string
+	TopicID   [16]byte
+	Epoch     int64  // of this assignment: higher at each, within a Consumer
+	Committed int64  // the group's offset, -1 if there is none
+	Start     int64  // where to read from: Committed, or what the start setting says
+	LogStart  int64  // first offset that the partition holds
+	LogEnd    int64  // offset after its last record
+	Meta      string // what Offset.Meta was when Committed was stored
+}
+
+// An Offset is a position to commit: At is the next offset to read.
+type Offset struct {
+	Partition
+	At   int64
+	Meta string // kept with the offset and handed back by Assignment.Meta
+}
+
+// A Handler applies transform rules to a batch: it marks, replaces and emits records.
+//
+// An error means that the whole attempt failed; it is repeated on a new view. To
+// fail single records, use Batch.Fail. A Handler is used by many goroutines at once, one batch each.
+type Handler interface {
+	Handle(ctx context.Context, b *Batch) error
+}
+
+// HandlerFunc is a Handler made of a function.
+type HandlerFunc func(ctx context.Context, b *Batch) error
+
+// Handle calls f.
+func (f HandlerFunc) Handle(ctx context.Context, b *Batch) error { return f(ctx, b) }
+
+// A TopicChecker is a Handler that doesn't take every topic. CheckTopic is called when a
+// topic is first assigned; its error stops the connector.
+type TopicChecker interface {
+	CheckTopic(topic string) error
+}
+
+// A Loader writes batches to a destination.
+//
+// After Load returned nil, every record that isn't marked failed is durable at
+// the destination. After an error none of them counts as written. A Loader neither
+// retries nor drops nor waits to fill a batch: it cuts what it is given into requests. Records' bytes are
+// borrowed for the call. A Loader is used by many goroutines at once, one batch each; records with
+// the same key (see Keyer) are never in two of its calls at the same time.
+type Loader interface {
+	Load(ctx context.Context, b *Batch) error
+}
+
+// LoaderFunc is a Loader made of a function.
+type LoaderFunc func(ctx context.Context, b *Batch) error
+
+// Load calls f.
+func (f LoaderFunc) Load(ctx context.Context, b *Batch) error { return f(ctx, b) }
+
+// A DeadLetter keeps what can't be processed. After Bury returned nil, all of
+// fs are durable. An error of class Permanent says that the first failure can never be kept.
+type DeadLetter interface {
+	Bury(ctx context.Context, fs []Failure) error
+}
+
+// A Failure is a record that can't be processed, and why. Its bytes are borrowed for the call of Bury.
+type Failure struct {
+	Source *Source
+	Record *Record // as it was fetched: raw bytes, headers, timestamp; Index of the child that failed
+	Stage  Stage
+	Err    error
+	ID     string // "<topic id hex>-<partition>-<offset>-<index>"
+}
+
+// A Stage is a step of the pipeline that a record can fail in.
+type Stage string
+
+// The stages, by the names that Kafka Connect gives them (org.apache.kafka.connect.runtime.errors.Stage).
+const (
+	StageKey    Stage = "KEY_CONVERTER"
+	StageValue  Stage = "VALUE_CONVERTER"
+	StageHandle Stage = "TRANSFORMATION"
+	StageLoad   Stage = "TASK_PUT"
+)
+
+// A Keyer is a Loader that keeps order per a key of its own: a row's key, a member's
+// name. Records with equal keys are loaded in order; without a Keyer all of a partition are.
+type Keyer interface {
+	// Key is a hash of the record's key in the sink; ok is false where order doesn't matter.
+	Key(b *Batch, r *Record) (key uint64, ok bool)
+}
+
+// A Limited is a Loader that says how it wants to be called.
+type Limited interface{ Limits() Limits }
+
+// Limits of a Loader. Zero means the default.
+type Limits struct {
+	Records  int           // most records of one Load; default 1,000
+	Bytes    int64         // most raw bytes of one Load; default 1 MiB; a larger record goes alone
+	InFlight int           // most calls of Load at a time, all partitions together; default 4
+	Timeout  time.Duration // longest wait for one Load; default 30 s
+}
+
+// A Stager writes ranges of offsets as a whole: what is staged stays invisible until its commit.
+type Stager interface {
+	// Rotation says when a topic's files are closed.
+	Rotation(topic string) Rotation
+	// Recover finds where the partition stands in the sink and finishes what was
+	// left unfinished. Reading starts at the position's ReadFrom.
+	Recover(ctx context.Context, a Assignment) (Position, error)
+	// Stage begins the range that starts at a position.
+	Stage(ctx context.Context, p Partition, at Position, r Retrier) (Staged, error)
+}
+
+// A Staged is a range of one partition that is being written. One goroutine uses it.
+type Staged interface {
+	// Add encodes the batch's records into the range. What leaves memory goes through
+	// the Retrier, so that Add never fails transiently; single records may be marked failed. The bytes are borrowed for the call.
+	Add(ctx context.Context, b *Batch) (Size, error)
+	// Commit makes the range durable and visible, once: after a retryable error it is called again with the same Range.
+	// An error of class Lost says that another process wrote this range.
+	Commit(ctx context.Context, r Range) (Position, error)
+	// Abort drops what was staged. The Staged isn't used afterwards. Called after Lost and when the partition is lost or fenced.
+	Abort(ctx context.Context) error
+}
+
+// A Position is where a partition stands in a Stager.
+type Position struct {
+	At       int64  // sequence number of the next range
+	ReadFrom int64  // offset to read from; what the group's offset becomes
+	Meta     string // committed with the offset: a hint for the next Recover
+}
+
+// A Range is what one commit of a Stager speaks for: the offsets From to Next-1.
+type Range struct {
+	From, Next                               int64
+	First, Last                              int64 // of the records read; -1 if none
+	Read, Written, Filtered, Buried, Emitted int64 // records
+	Reason                                   RotateReason
+}
+
+// A RotateReason says why a range was committed.
+type RotateReason string
+
+// The reasons for a commit of a range.
+const (
+	RotateSize   RotateReason = "size"   // files are full
+	RotateAge    RotateReason = "age"    // the first record waited long enough
+	RotateMemory RotateReason = "memory" // the byte budget is used up
+	RotateDrain  RotateReason = "drain"  // the partition was revoked, or the connector stops
+)
+
+// A Size says what a Staged holds.
+type Size struct {
+	Buffered int64 // bytes of memory held
+	Open     int   // files still growing
+	Full     int   // files that reached their size and wait for the commit
+}
+
+// A Rotation says when a range is committed. Size and Records are for the sink, which closes each
+// file by them; Age and Adaptive are for the Connector.
+type Rotation struct {
+	Size     int64         // bytes of a finished file
+	Records  int64         // records of a file; 0 = no limit
+	Age      time.Duration // longest time that a record waits for the commit
+	Adaptive bool          // commit as soon as there are as many full files as open ones
+}
+
+// A Retrier calls try until it succeeds, with the Connector's waits. It returns an error when ctx ends,
+// or when try's error is of class Permanent, Lost or Fatal. what says what is being tried, for logs and status: "write part 3 of s3://b/k".
+type Retrier func(ctx context.Context, what string, try func(ctx context.Context) error) error
+
+// A Windowed is a Handler that keeps records back until a window closes. Its
+// calls concerning one partition come one at a time. A record that Handle marks failed isn't taken into the state.
+type Windowed interface {
+	// Hold is the first offset that open windows still need (ok is false if none does), and a
+	// short text for Restore, kept in the metadata of p's committed offset.
+	Hold(p Partition) (offset int64, meta string, ok bool)
+	// Close returns records of windows of p that ended by now, nil if there are none. It is
+	// called until it returns nil. The records' Offset is one that Hold covered until this call.
+	Close(ctx context.Context, p Partition, now time.Time) (*Batch, error)
+	// Restore begins a partition, with the text that Hold gave when its offset was committed.
+	Restore(p Partition, meta string)
+	// Reset forgets a partition's windows.
+	Reset(p Partition)
+}
+
+// Metrics receives what a Connector counts. It is called from many goroutines and must not block.
+type Metrics interface {
+	Count(m Metric, p Partition, n int64)
+}
+
+// A Metric is the name of a count.
+type Metric string
+
+// What is counted, each per partition.
+const (
+	MetricRead      Metric = "records_read"     // records fetched
+	MetricReadBytes Metric = "bytes_read"       // raw bytes of their keys and values
+	MetricWritten   Metric = "records_written"  // records durable in the sink
+	MetricFiltered  Metric = "records_filtered" // records that a handler dropped
+	MetricEmitted   Metric = "records_emitted"  // records that handlers emitted
+	MetricBuried    Metric = "records_buried"   // records durable in the dead letter
+	MetricLoads     Metric = "loads"            // calls of Load or Add
+	MetricRetries   Metric = "retries"          // attempts repeated
+	MetricRotations Metric = "rotations"        // ranges committed by a Stager
+	MetricCommits   Metric = "commits"          // offsets committed
+	MetricLateAcks  Metric = "late_acks"        // successes that came after the fence
+)

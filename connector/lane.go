@@ -1,0 +1,340 @@
+package connector
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/serde"
+)
+
+// A lane is one of a partition's ordered queues in front of a Loader. It makes one call
+// at a time, with as many waiting outputs as one Load may have. Outputs whose call failed
+// are loaded again, they alone; later ones with the same key wait behind them.
+type lane struct {
+	p      *partition
+	limits Limits
+	keyed  bool
+	done   chan struct{}
+	tape   *serde.Tape
+	view   []Record // of the call under way
+
+	mu     sync.Mutex
+	queue  []item
+	closed bool
+	wake   chan struct{} // capacity 1
+
+	// The lane goroutine's own.
+	retry     []item    // failed, in order
+	held      []item    // taken from the queue, waiting behind a failed one of their key
+	notBefore time.Time // of the next attempt
+	attempt   int       // failures in a row
+	wholesale bool      // the last call failed as a whole: nothing else is tried before retry
+}
+
+// assignLanes starts the partition's lanes when it first needs them, and queues a batch's outputs.
+func (p *partition) assignLanes(e *entry, view *Batch) {
+	if p.lanes == nil {
+		p.startLanes()
+	}
+	keyer, _ := p.route.loader.(Keyer)
+	parts := make([][]item, len(p.lanes))
+	for i := range e.outputs {
+		it := item{e: e, i: int32(i)}
+		n := 0
+		if keyer != nil {
+			it.key, it.keyed = keyer.Key(view, &view.records[i])
+			// The high bits choose the lane: sinks may use the low ones.
+			n = int(it.key >> 32 % uint64(len(p.lanes)))
+		}
+		if parts[n] == nil {
+			parts[n] = make([]item, 0, len(e.outputs)/len(p.lanes)+16)
+		}
+		parts[n] = append(parts[n], it)
+	}
+	for n, items := range parts {
+		p.lanes[n].put(items)
+	}
+}
+
+func (p *partition) startLanes() {
+	limits := p.route.limits
+	n := 1
+	_, keyed := p.route.loader.(Keyer)
+	if keyed {
+		n = max(1, limits.InFlight/max(1, len(*p.c.parts.Load())))
+	}
+	for range n {
+		l := &lane{p: p, limits: limits, keyed: keyed, tape: serde.NewTape(), wake: make(chan struct{}, 1), done: make(chan struct{})}
+		p.lanes = append(p.lanes, l)
+		go l.run()
+	}
+}
+
+func (l *lane) put(items []item) {
+	if len(items) == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.queue = append(l.queue, items...)
+	l.mu.Unlock()
+	l.signal()
+}
+
+// close lets the lane end when all that it was given is done.
+func (l *lane) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *lane) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lane) run() {
+	defer close(l.done)
+	for {
+		items, again := l.take()
+		if len(items) == 0 {
+			if l.finished() || !l.wait() {
+				return
+			}
+			continue
+		}
+		if !l.p.route.enter(l.p.ctx) {
+			return
+		}
+		failed, whole, err := l.load(items)
+		l.p.route.leave()
+		if l.p.fenced.Load() {
+			l.p.c.count(MetricLateAcks, l.p.Partition, int64(len(items)-len(failed)))
+			return
+		}
+		if ClassOf(err) == Fatal {
+			l.p.c.fail(fmt.Errorf("%s: %w", l.p.Partition, err))
+			return
+		}
+		l.settle(failed, again, whole, err)
+	}
+}
+
+func (l *lane) finished() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed && len(l.queue) == 0 && len(l.retry) == 0 && len(l.held) == 0
+}
+
+// wait sleeps until there is something to do. It reports false when the partition is fenced.
+func (l *lane) wait() bool {
+	var due <-chan time.Time
+	if len(l.retry) > 0 {
+		t := time.NewTimer(time.Until(l.notBefore))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-l.p.ctx.Done():
+		return false
+	case <-l.wake:
+	case <-due:
+	}
+	return true
+}
+
+// take chooses the outputs of the next call: those to be tried again when their wait is over, else what
+// has queued up, except behind a failed record.
+func (l *lane) take() (items []item, again bool) {
+	if len(l.retry) > 0 && !time.Now().Before(l.notBefore) {
+		n := l.fit(l.retry)
+		items, l.retry = l.retry[:n:n], l.retry[n:]
+		return items, true
+	}
+	if len(l.retry) > 0 && (l.wholesale || !l.keyed) {
+		return nil, false
+	}
+	room := room{records: l.limits.Records, bytes: l.limits.Bytes}
+	blocked := l.blocked()
+	// Those held back come first, as far as their key is free again.
+	held := l.held[:0]
+	for _, it := range l.held {
+		if blocked[it.key] || !room.take(it) {
+			blocked[it.key] = true
+			held = append(held, it)
+			continue
+		}
+		items = append(items, it)
+	}
+	l.held = held
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) > 0 {
+		it := l.queue[0]
+		if it.keyed && blocked[it.key] {
+			l.held = append(l.held, it)
+		} else if room.take(it) {
+			items = append(items, it)
+		} else {
+			break
+		}
+		l.queue = l.queue[1:]
+	}
+	return items, false
+}
+
+// blocked are the keys of failed outputs.
+func (l *lane) blocked() map[uint64]bool {
+	if len(l.retry) == 0 && len(l.held) == 0 {
+		return nil
+	}
+	keys := make(map[uint64]bool, len(l.retry))
+	for _, it := range l.retry {
+		if it.keyed {
+			keys[it.key] = true
+		}
+	}
+	return keys
+}
+
+// fit is how many of the items one Load may have.
+func (l *lane) fit(items []item) int {
+	room := room{records: l.limits.Records, bytes: l.limits.Bytes}
+	for n, it := range items {
+		if !room.take(it) {
+			return n
+		}
+	}
+	return len(items)
+}
+
+// room is what one Load still has room for. It takes one record of any size.
+type room struct {
+	records int
+	bytes   int64
+	taken   bool
+}
+
+func (r *room) take(it item) bool {
+	rec := it.record()
+	n := int64(len(rec.RawKey) + len(rec.RawValue))
+	if r.taken && (r.records == 0 || n > r.bytes) {
+		return false
+	}
+	r.records, r.bytes, r.taken = r.records-1, r.bytes-n, true
+	return true
+}
+
+// load makes one call. It returns the items that aren't durable, and whether the call failed as a whole.
+func (l *lane) load(items []item) (failed []item, whole bool, err error) {
+	l.tape.Reset()
+	source := Source{Partition: l.p.Partition, TopicID: l.p.TopicID, Connector: l.p.c.name}
+	l.view = l.view[:0]
+	for _, it := range items {
+		l.view = append(l.view, *it.record())
+	}
+	view := &Batch{source: source, tape: l.tape, records: l.view}
+	ctx, cancel := context.WithTimeout(l.p.ctx, l.limits.Timeout)
+	defer cancel()
+	l.p.c.count(MetricLoads, l.p.Partition, 1)
+	err = l.p.route.loader.Load(ctx, view)
+	if err != nil && ClassOf(err) == Permanent && len(items) > 1 {
+		err = l.oneByOne(ctx, view, items)
+	}
+	if err != nil && ClassOf(err) != Permanent {
+		return items, true, err
+	}
+	if err != nil {
+		view.Fail(0, err)
+	}
+	return l.sort(view, items)
+}
+
+// oneByOne finds out which records are refused when a call is refused for ever as a whole.
+func (l *lane) oneByOne(ctx context.Context, view *Batch, items []item) error {
+	view.failed = nil
+	for i, it := range items {
+		one := &Batch{source: view.source, tape: l.tape, records: []Record{*it.record()}}
+		err := l.p.route.loader.Load(ctx, one)
+		if err == nil {
+			err = one.Err(0)
+		}
+		if err != nil {
+			view.Fail(i, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// sort acks what is durable, buries what never will be, and returns the rest.
+func (l *lane) sort(view *Batch, items []item) (failed []item, whole bool, cause error) {
+	acked, buried := items, []item(nil)
+	if view.failed != nil {
+		acked = make([]item, 0, len(items))
+		var failures []Failure
+		for i, it := range items {
+			err := view.failed[i]
+			switch {
+			case err == nil:
+				acked = append(acked, it)
+			case ClassOf(err) == Permanent:
+				failures = append(failures, newFailure(&view.source, it.e.fetched, it.record(), StageLoad, err))
+				buried = append(buried, it)
+			default:
+				failed = append(failed, it)
+				if cause == nil || ClassOf(err) > ClassOf(cause) {
+					cause = err
+				}
+			}
+		}
+		if _, err := l.p.bury(l.p.ctx, failures); err != nil {
+			// They are never acked: the watermark stays at the first of them.
+			if l.p.ctx.Err() == nil {
+				l.p.halt(err)
+			}
+			buried = nil
+		}
+	}
+	if !l.p.fenced.Load() {
+		l.p.written(len(acked))
+		l.p.ledger.ack(acked)
+		l.p.ledger.ack(buried)
+	}
+	return failed, false, cause
+}
+
+// written counts records that are durable in the sink.
+func (p *partition) written(n int) {
+	if n == 0 {
+		return
+	}
+	p.c.count(MetricWritten, p.Partition, int64(n))
+	p.status.set(func(s *PartitionStatus) { s.Written += int64(n) })
+}
+
+// settle plans the next attempt.
+func (l *lane) settle(failed []item, again, whole bool, err error) {
+	if len(failed) == 0 {
+		if len(l.retry) == 0 {
+			if l.attempt > 0 {
+				l.p.recovered()
+			}
+			l.attempt, l.wholesale = 0, false
+		}
+		return
+	}
+	if again {
+		l.retry = append(failed, l.retry...)
+	} else {
+		l.retry = append(l.retry, failed...)
+	}
+	l.wholesale = whole
+	l.p.trouble(err)
+	l.p.c.count(MetricRetries, l.p.Partition, int64(len(failed)))
+	l.notBefore = time.Now().Add(l.p.c.retry.wait(l.attempt, err))
+	l.attempt++
+}

@@ -1,0 +1,267 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The poller is one goroutine. It alone calls Poll, Seek, Pause and Resume: a batch that
+// comes after a Seek was therefore read after it. Backpressure means that it doesn't
+// poll; pausing single partitions is for one far over its share, because it drops what was fetched of it.
+
+// poll fetches until ctx ends.
+func (c *Connector) poll(ctx context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		if !c.room(ctx) {
+			return
+		}
+		batches, err := c.pollOnce(ctx)
+		var bytes int64
+		for _, b := range batches {
+			bytes += b.source.Bytes
+		}
+		c.share.charge(bytes - c.window)
+		c.dispatch(batches)
+		c.balance()
+		if err == nil || ctx.Err() != nil {
+			failures = 0
+			c.trouble.Store(nil)
+			continue
+		}
+		if c.pollError(err) && len(batches) == 0 {
+			c.idle(ctx, c.retry.wait(failures, err))
+			failures++
+		}
+	}
+}
+
+// room waits until the budget has room for one fetch. Meanwhile it runs commands, and asks the partition that
+// holds most to write its files.
+func (c *Connector) room(ctx context.Context) bool {
+	for {
+		ok, freed := c.share.tryTake(c.window)
+		if ok {
+			return true
+		}
+		c.squeeze()
+		select {
+		case <-ctx.Done():
+			return false
+		case f := <-c.commands:
+			f()
+		case <-freed:
+		}
+	}
+}
+
+// idle waits, and runs commands meanwhile.
+func (c *Connector) idle(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-c.commands:
+			f()
+		case <-t.C:
+			return
+		}
+	}
+}
+
+// pollOnce polls until there are records or a command.
+func (c *Connector) pollOnce(ctx context.Context) ([]*Batch, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type polled struct {
+		batches []*Batch
+		err     error
+	}
+	result := make(chan polled, 1)
+	go func() {
+		b, err := c.consumer.Poll(ctx)
+		result <- polled{b, err}
+	}()
+	var todo []func()
+	for {
+		select {
+		case r := <-result:
+			if len(todo) > 0 && errors.Is(r.err, context.Canceled) {
+				r.err = nil
+			}
+			c.afterPoll = todo
+			return r.batches, r.err
+		case f := <-c.commands:
+			todo = append(todo, f)
+			cancel()
+		}
+	}
+}
+
+// command runs f in the poller, between two polls, unless the poller has ended.
+func (c *Connector) command(f func()) {
+	go func() {
+		select {
+		case c.commands <- f:
+		case <-c.pollEnd:
+		}
+	}()
+}
+
+// dispatch queues batches at their partitions.
+func (c *Connector) dispatch(batches []*Batch) {
+	parts := *c.parts.Load()
+	got := make(map[*partition]int64)
+	for _, b := range batches {
+		p := parts[b.source.Partition]
+		if p == nil || !p.reading || len(b.records) == 0 && b.source.Next == 0 {
+			c.drop(b)
+			continue
+		}
+		got[p] += b.source.Bytes
+		p.enqueue(b)
+	}
+	for p, n := range got {
+		p.largest = max(p.largest, n)
+	}
+	for _, f := range c.afterPoll {
+		f()
+	}
+	c.afterPoll = nil
+}
+
+// balance pauses partitions far over their share. They resume when most of it is worked off: the marks are
+// several fetches apart, because each pause drops one.
+func (c *Connector) balance() {
+	parts := *c.parts.Load()
+	if len(parts) < 2 {
+		return
+	}
+	fair := c.budget.total / int64(len(parts)+1)
+	for _, p := range parts {
+		high := max(fair, 6*p.largest)
+		if p.reading && p.low.Load() == 0 && p.held.Load() > high {
+			c.consumer.Pause(p.Partition)
+			p.low.Store(high / 4)
+			if p.held.Load() < high/4 && p.low.CompareAndSwap(high/4, 0) {
+				c.resume(p) // it was worked off meanwhile
+			}
+		}
+	}
+}
+
+// resume is a command: read on.
+func (c *Connector) resume(p *partition) {
+	if (*c.parts.Load())[p.Partition] == p && p.reading {
+		c.consumer.Resume(p.Partition)
+	}
+}
+
+// start lets the poller begin to read a partition at an offset.
+func (c *Connector) start(p *partition, from int64) {
+	c.command(func() { c.read(p, from) })
+}
+
+// restart lets the poller read a partition again from an offset. What was read before is dropped.
+func (c *Connector) restart(p *partition, from int64) {
+	done := make(chan struct{})
+	c.command(func() {
+		defer close(done)
+		c.pause(p)
+		c.read(p, from)
+	})
+	select {
+	case <-done:
+	case <-p.ctx.Done():
+	case <-p.drain:
+	}
+}
+
+// read is a command: seek and resume, if the partition is still owned.
+func (c *Connector) read(p *partition, from int64) {
+	if (*c.parts.Load())[p.Partition] != p || p.fenced.Load() {
+		return
+	}
+	p.empty()
+	c.consumer.Seek(p.Partition, from)
+	c.consumer.Resume(p.Partition)
+	p.reading = true
+	p.low.Store(0)
+	p.status.set(func(s *PartitionStatus) {
+		s.Position = from
+		if s.State == StateRecovering {
+			s.State = StateRunning
+		}
+	})
+}
+
+// pause is a command: read nothing of the partition.
+func (c *Connector) pause(p *partition) {
+	if (*c.parts.Load())[p.Partition] == p {
+		c.consumer.Pause(p.Partition)
+		p.reading = false
+	}
+}
+
+// squeeze asks the partition that holds most staged bytes to commit its range.
+func (c *Connector) squeeze() {
+	var most *partition
+	var bytes int64
+	for _, p := range *c.parts.Load() {
+		if p.stage == nil {
+			continue
+		}
+		if n := p.stage.buffered.Load(); n > bytes {
+			most, bytes = p, n
+		}
+	}
+	if most != nil {
+		select {
+		case most.stage.pressure <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// pollError sorts the errors of a poll: those of single partitions go there. It reports whether any concerns all.
+func (c *Connector) pollError(err error) bool {
+	all := false
+	for _, e := range flatten(err) {
+		if p := new(PartitionError); errors.As(e, &p) {
+			part := (*c.parts.Load())[p.Partition]
+			switch {
+			case part == nil:
+				c.log.Error("partition can't be read", "topic", p.Partition.Topic, "partition", p.Partition.ID, "error", p.Err)
+			case ClassOf(p.Err) == Retryable || ClassOf(p.Err) == Systemic:
+				part.trouble(e)
+			default:
+				part.halt(e)
+			}
+			continue
+		}
+		all = true
+		if ClassOf(e) == Fatal {
+			c.fail(e)
+			continue
+		}
+		if old := c.trouble.Swap(&e); old == nil || (*old).Error() != e.Error() {
+			c.log.Error("reading failed; retrying", "error", e)
+		}
+	}
+	return all
+}
+
+// flatten lists the errors that were joined.
+func flatten(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range j.Unwrap() {
+			all = append(all, flatten(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}

@@ -1,0 +1,283 @@
+package serde
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// AppendJSON appends v as JSON (RFC 8259) in one line: what was parsed from JSON and not
+// changed is copied as it was written, without its white space if it had a raw newline. Bytes are
+// base64 strings, Dates, Times and Timestamps RFC 3339 strings, UUIDs hexadecimal strings.
+//
+// Text that isn't UTF-8, NaN, an infinity, a Missing value and a year that RFC 3339 can't write are errors; dst comes back as it was.
+func (v Value) AppendJSON(dst []byte) ([]byte, error) {
+	if v.d == nil {
+		return dst, errors.New("write JSON: the value is missing")
+	}
+	out, err := v.d.appendJSON(dst, v.node())
+	if err != nil {
+		return dst, fmt.Errorf("write JSON: %w", err)
+	}
+	return out, nil
+}
+
+// AppendText appends v as a template shows it: strings and bytes bare, numbers and bools as in
+// JSON, dates and times by RFC 3339, null and Missing as nothing, arrays and objects as JSON.
+func (v Value) AppendText(dst []byte) ([]byte, error) {
+	if v.d == nil {
+		return dst, nil
+	}
+	n := v.node()
+	switch n.kind {
+	case Null:
+		return dst, nil
+	case String, Bytes:
+		return append(dst, v.d.plain(n)...), nil
+	case Date, Time, Timestamp:
+		out, err := appendTime(dst, n)
+		if err != nil {
+			return dst, fmt.Errorf("write text: %w", err)
+		}
+		return out, nil
+	case UUID:
+		return appendUUID(dst, v.d.text(n)), nil
+	}
+	return v.AppendJSON(dst)
+}
+
+// appendJSON appends node n of d, which is no reference.
+func (d *doc) appendJSON(dst []byte, n *node) ([]byte, error) {
+	if n.flag&flagRaw != 0 {
+		switch {
+		case n.kind == String:
+			return append(dst, d.span(n.flag, n.off-1, n.n+2)...), nil
+		case n.flag&flagNewline != 0:
+			return appendCompact(dst, d.text(n)), nil
+		}
+		return append(dst, d.text(n)...), nil
+	}
+	var err error
+	switch n.kind {
+	case Null:
+		return append(dst, "null"...), nil
+	case Bool:
+		return strconv.AppendBool(dst, n.x != 0), nil
+	case Int64:
+		return strconv.AppendInt(dst, int64(n.x), 10), nil
+	case Float64:
+		return appendFloat(dst, math.Float64frombits(n.x))
+	case Decimal:
+		return append(dst, d.text(n)...), nil
+	case String:
+		return appendQuoted(dst, d.text(n))
+	case Bytes:
+		dst = append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, d.text(n))
+		return append(dst, '"'), nil
+	case Date, Time, Timestamp:
+		if dst, err = appendTime(append(dst, '"'), n); err != nil {
+			return nil, err
+		}
+		return append(dst, '"'), nil
+	case UUID:
+		return append(appendUUID(append(dst, '"'), d.text(n)), '"'), nil
+	case Array:
+		return d.appendArray(dst, n)
+	}
+	return d.appendObject(dst, n)
+}
+
+// contents are the indexes of the first node inside container n and of the one behind it. n isn't raw, so it has only leaves and references in it.
+func (d *doc) appendArray(dst []byte, n *node) ([]byte, error) {
+	var err error
+	dst = append(dst, '[')
+	end := uint32(n.x)
+	for j := end - uint32(n.x>>32); j < end; j++ {
+		if dst, err = d.appendMember(dst, &d.nodes[j]); err != nil {
+			return nil, fmt.Errorf("element %d: %w", uint32(n.x>>32)-(end-j), err)
+		}
+		dst = append(dst, ',')
+	}
+	return closed(dst, ']'), nil
+}
+
+func (d *doc) appendObject(dst []byte, n *node) ([]byte, error) {
+	var err error
+	dst = append(dst, '{')
+	end := uint32(n.x)
+	for j := end - uint32(n.x>>32); j < end; j++ {
+		m := &d.nodes[j]
+		if dst, err = d.appendName(dst, m); err != nil {
+			return nil, fmt.Errorf("member name %.100q: %w", d.name(m), err)
+		}
+		if dst, err = d.appendMember(append(dst, ':'), m); err != nil {
+			return nil, fmt.Errorf("member %.100q: %w", d.name(m), err)
+		}
+		dst = append(dst, ',')
+	}
+	return closed(dst, '}'), nil
+}
+
+// closed ends a container: its last comma becomes c.
+func closed(dst []byte, c byte) []byte {
+	if dst[len(dst)-1] == ',' {
+		dst[len(dst)-1] = c
+		return dst
+	}
+	return append(dst, c)
+}
+
+func (d *doc) appendName(dst []byte, n *node) ([]byte, error) {
+	if n.flag&flagNameThere != 0 {
+		there := d.t.doc(uint32(n.x >> 32))
+		m := &there.nodes[uint32(n.x)]
+		if m.flag&(flagNameBuf|flagNameThere) == 0 { // as it was written, without escapes
+			return append(dst, there.src[m.name-1:m.name+uint32(m.nameLen)+1]...), nil
+		}
+	}
+	return appendQuoted(dst, d.name(n))
+}
+
+// appendMember appends n, which may be a reference.
+func (d *doc) appendMember(dst []byte, n *node) ([]byte, error) {
+	if n.kind == Missing {
+		d = d.t.doc(uint32(n.x >> 32))
+		n = &d.nodes[uint32(n.x)]
+	}
+	return d.appendJSON(dst, n)
+}
+
+// appendFloat writes the shortest text that is f, as ECMAScript does (ECMA-262, Number::toString), and -0 as -0.
+func appendFloat(dst []byte, f float64) ([]byte, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil, fmt.Errorf("the number is %v, which JSON can't hold", f)
+	}
+	format := byte('f')
+	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, f, format, -1, 64), nil
+}
+
+// appendTime appends a Date, a Time or a Timestamp by RFC 3339, with as many decimals as it has.
+func appendTime(dst []byte, n *node) ([]byte, error) {
+	x := int64(n.x)
+	switch n.kind {
+	case Time:
+		if x < 0 || x >= secondsOfDay*1e6 {
+			return nil, fmt.Errorf("the time of day is %d microseconds, which is no time of a day", x)
+		}
+		return time.UnixMicro(x).UTC().AppendFormat(dst, "15:04:05.999999"), nil
+	case Date:
+		ts := time.Unix(x*secondsOfDay, 0).UTC()
+		if err := checkYear(ts); err != nil {
+			return nil, err
+		}
+		return ts.AppendFormat(dst, time.DateOnly), nil
+	}
+	ts := time.UnixMicro(x).UTC()
+	if err := checkYear(ts); err != nil {
+		return nil, err
+	}
+	return ts.AppendFormat(dst, "2006-01-02T15:04:05.999999Z"), nil
+}
+
+func checkYear(ts time.Time) error {
+	if y := ts.Year(); y < 0 || y > 9999 {
+		return fmt.Errorf("the year is %d, which RFC 3339 can't write", y)
+	}
+	return nil
+}
+
+// appendUUID appends u as RFC 9562 writes it.
+func appendUUID(dst, u []byte) []byte {
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		from := [...]int{0, 4, 6, 8, 10}[i]
+		dst = hex.AppendEncode(dst, u[from:end])
+	}
+	return dst
+}
+
+// appendQuoted appends s as a JSON string.
+func appendQuoted(dst, s []byte) ([]byte, error) {
+	dst = append(dst, '"')
+	clean, wide, i := 0, false, 0 // s[clean:i] is to be copied
+	for i < len(s) {
+		if i+8 <= len(s) {
+			w := binary.LittleEndian.Uint64(s[i:])
+			wide = wide || w&highs != 0
+			m := syntactic(w)
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) >> 3
+		}
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			wide = wide || c >= utf8.RuneSelf
+			i++
+			continue
+		}
+		dst = append(dst, s[clean:i]...)
+		dst = appendEscape(dst, c)
+		i++
+		clean = i
+	}
+	if wide && !utf8.Valid(s) {
+		at := invalidUTF8(s)
+		return nil, fmt.Errorf("the text isn't UTF-8: byte 0x%02X at %d", s[at], at)
+	}
+	dst = append(dst, s[clean:]...)
+	return append(dst, '"'), nil
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	const hexDigits = "0123456789abcdef"
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+// appendCompact appends checked JSON text without its white space.
+func appendCompact(dst, text []byte) []byte {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case ' ', '\t', '\n', '\r':
+		case '"':
+			start := i
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			dst = append(dst, text[start:i+1]...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
