@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -350,4 +351,45 @@ func TestARevokeDoesNotWaitForWhatHasNotBegun(t *testing.T) {
 			t.Errorf("the revoke took %s though nothing had reached the sink", d)
 		}
 	})
+}
+
+func TestABatchOfAnEarlierAssignmentIsDropped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		s := newSink()
+		late := &latePoll{gate: make(chan struct{})}
+		r := start(t, log, func(c connector.Consumer, opts ...connector.Option) (*connector.Connector, error) {
+			late.Consumer = c
+			return connector.New(late, s, opts...)
+		})
+		r.consumer.Assign(p0)
+		time.Sleep(time.Second)
+		late.armed.Store(true)
+		log.Append(p0, numbered(10)...)
+		time.Sleep(time.Second) // the batch is fetched, but its Poll hasn't returned
+		r.consumer.Lose(p0)
+		r.consumer.Assign(p0)
+		time.Sleep(time.Second)
+		late.armed.Store(false)
+		close(late.gate)
+		r.waitCommitted(p0, 10)
+		if n := len(s.values()); n != 10 {
+			t.Errorf("%d records delivered, want 10: a batch of the assignment before came through", n)
+		}
+	})
+}
+
+// latePoll is a Consumer whose Poll returns late while it is armed.
+type latePoll struct {
+	connector.Consumer
+	armed atomic.Bool
+	gate  chan struct{}
+}
+
+func (l *latePoll) Poll(ctx context.Context) ([]*connector.Batch, error) {
+	bs, err := l.Consumer.Poll(ctx)
+	if l.armed.Load() && len(bs) > 0 {
+		<-l.gate
+	}
+	return bs, err
 }

@@ -374,11 +374,15 @@ func TestAFailingCommitIsRepeatedWithTheSameRange(t *testing.T) {
 		c := newChain()
 		c.commit = func(_ connector.Partition, n int) error {
 			if n < 6 {
+				if at := log.Committed(p0).At; at > 0 {
+					t.Errorf("the group's offset is %d before the range is durable", at)
+				}
 				log.Append(p0, R{Value: fmt.Sprintf("v%d", 9+n)})
 				return errors.New("SlowDown")
 			}
 			return nil
 		}
+		c.commit = slowCommits(c.commit)
 		c.applied = func(connector.Partition) error {
 			if c.attempts[p0] == 6 {
 				return errors.New("reply lost")
@@ -396,4 +400,12 @@ func TestAFailingCommitIsRepeatedWithTheSameRange(t *testing.T) {
 			t.Errorf("ranges %+v", c.ranges)
 		}
 	})
+}
+
+// slowCommits lets the committer tick while a range is being committed.
+func slowCommits(next func(connector.Partition, int) error) func(connector.Partition, int) error {
+	return func(p connector.Partition, n int) error {
+		time.Sleep(3 * time.Second)
+		return next(p, n)
+	}
 }
