@@ -182,12 +182,8 @@ func (c *Connector) route(topic string) (*route, error) {
 		if !r.match(topic) {
 			continue
 		}
-		for _, h := range r.handlers {
-			if t, ok := h.(TopicChecker); ok {
-				if err := t.CheckTopic(topic); err != nil {
-					return nil, err
-				}
-			}
+		if err := r.checkTopic(topic); err != nil {
+			return nil, err
 		}
 		c.routed[topic] = r
 		return r, nil

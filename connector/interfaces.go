@@ -70,7 +70,7 @@ type HandlerFunc func(ctx context.Context, b *Batch) error
 // Handle calls f.
 func (f HandlerFunc) Handle(ctx context.Context, b *Batch) error { return f(ctx, b) }
 
-// A TopicChecker is a Handler that doesn't take every topic. CheckTopic is called when a
+// A TopicChecker is a Handler or a Loader that doesn't take every topic. CheckTopic is called when a
 // topic is first assigned; its error stops the connector.
 type TopicChecker interface {
 	CheckTopic(topic string) error

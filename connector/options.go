@@ -41,6 +41,21 @@ type route struct {
 	calls    chan struct{} // a place for each call of Load in flight
 }
 
+// checkTopic asks the handlers and the loader whether they take a topic.
+func (r *route) checkTopic(topic string) error {
+	for _, h := range r.handlers {
+		if t, ok := h.(TopicChecker); ok {
+			if err := t.CheckTopic(topic); err != nil {
+				return err
+			}
+		}
+	}
+	if t, ok := r.loader.(TopicChecker); ok {
+		return t.CheckTopic(topic)
+	}
+	return nil
+}
+
 // setLimits asks the loader for its limits and fills in the defaults. Routes with the same loader share its calls.
 func (r *route) setLimits(before []route) {
 	if limited, ok := r.loader.(Limited); ok {

@@ -351,10 +351,12 @@ func (p *partition) process(b *Batch) error {
 		defer free()
 		return p.stage.add(b, pass)
 	}
-	return p.spread(&entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next, finish: func() {
-		p.steps.recycle(pass.outputs)
+	e := &entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next}
+	e.finish = func() {
+		pass.recycle(e.outputs, nil)
 		free()
-	}}, pass)
+	}
+	return p.spread(e, pass)
 }
 
 func rawBytes(rs []Record) (n int64) {

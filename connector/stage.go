@@ -139,7 +139,7 @@ func (s *stage) encode(b *Batch, pass *pass, next int64) error {
 		s.p.c.squeeze()
 	}
 	s.p.status.set(func(st *PartitionStatus) { st.Staged = s.r.Read })
-	pass.recycle(view.records)
+	pass.recycle(view.records, nil)
 	return nil
 }
 

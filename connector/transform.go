@@ -31,6 +31,7 @@ type pass struct {
 	tape    *serde.Tape
 
 	outputs  []Record
+	inPlace  bool      // attempts work on the outputs themselves
 	failures []Failure // permanent ones
 	filtered int
 	emitted  int
@@ -45,7 +46,11 @@ func (t *transform) begin(b *Batch, tape *serde.Tape) *pass {
 // run decodes the records and passes them through all handlers. It fails when ctx ends, when no
 // further attempt is to be made, or with a fatal error.
 func (p *pass) run(ctx context.Context) error {
-	if err := p.step(ctx, "", p.decode); err != nil {
+	// Decoding works on the records as they were fetched: it can be repeated, and it spares a copy.
+	p.inPlace = true
+	err := p.step(ctx, StageValue, p.decode)
+	p.inPlace = false
+	if err != nil {
 		return err
 	}
 	return p.handle(ctx, 0)
@@ -204,7 +209,10 @@ func (p *pass) view(records []Record) *Batch {
 
 // attempt applies the function to a view of the records. An error without a view means that none of them was processed.
 func (p *pass) attempt(ctx context.Context, records []Record, apply func(context.Context, *Batch) error) (*Batch, error) {
-	view := p.view(append(p.buffer(), records...))
+	if !p.inPlace {
+		records = append(p.buffer(), records...)
+	}
+	view := p.view(records)
 	err := apply(ctx, view)
 	if err == nil {
 		return view, nil
@@ -254,9 +262,7 @@ func (p *pass) unsettled(view *Batch) (again []int, cause error) {
 
 // settle takes over a view in which every record is an output, filtered, or failed for ever.
 func (p *pass) settle(view *Batch, in []Record, stage Stage) {
-	if len(p.fetched) == 0 || &in[0] != &p.fetched[0] {
-		p.recycle(in)
-	}
+	p.recycle(in, view.records)
 	if view.failed == nil && view.filtered == nil && view.emitted == nil {
 		p.outputs = view.records
 		return
@@ -269,7 +275,7 @@ func (p *pass) settle(view *Batch, in []Record, stage Stage) {
 		}
 	}
 	out := view.records[:0]
-	if len(emitted) > 0 {
+	if len(emitted) > 0 || p.borrowed(out[:1]) {
 		out = p.buffer()
 	}
 	for i := range view.records {
@@ -347,7 +353,14 @@ func (p *pass) buffer() []Record {
 	return nil
 }
 
-func (t *transform) recycle(records []Record) {
-	clear(records)
-	t.buffers.Put(&records)
+// borrowed reports whether the records are those that were fetched, which belong to the batch.
+func (p *pass) borrowed(records []Record) bool {
+	return len(p.fetched) > 0 && &records[0] == &p.fetched[0]
+}
+
+// recycle keeps the memory of records for later passes, unless it is the batch's, or goes on in kept.
+func (p *pass) recycle(records, kept []Record) {
+	if len(records) > 0 && !p.borrowed(records) && (len(kept) == 0 || &records[0] != &kept[0]) {
+		p.buffers.Put(&records)
+	}
 }

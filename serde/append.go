@@ -95,7 +95,7 @@ func (d *doc) appendJSON(dst []byte, n *node) ([]byte, error) {
 	return d.appendObject(dst, n)
 }
 
-// contents are the indexes of the first node inside container n and of the one behind it. n isn't raw, so it has only leaves and references in it.
+// appendArray appends a made array, which has only leaves and references in it.
 func (d *doc) appendArray(dst []byte, n *node) ([]byte, error) {
 	var err error
 	dst = append(dst, '[')
@@ -113,17 +113,51 @@ func (d *doc) appendObject(dst []byte, n *node) ([]byte, error) {
 	var err error
 	dst = append(dst, '{')
 	end := uint32(n.x)
-	for j := end - uint32(n.x>>32); j < end; j++ {
+	for j := end - uint32(n.x>>32); j < end; {
 		m := &d.nodes[j]
+		if text, next := d.unchanged(j, end); next > j {
+			dst = append(append(dst, text...), ',')
+			j = next
+			continue
+		}
 		if dst, err = d.appendName(dst, m); err != nil {
 			return nil, fmt.Errorf("member name %.100q: %w", d.name(m), err)
 		}
-		if dst, err = d.appendMember(append(dst, ':'), m); err != nil {
+		if dst, err = d.appendMember(dst, m); err != nil {
 			return nil, fmt.Errorf("member %.100q: %w", d.name(m), err)
 		}
 		dst = append(dst, ',')
+		j++
 	}
 	return closed(dst, '}'), nil
+}
+
+// unchanged is the JSON text of members j to next-1 of a made object: those that follow one
+// another in a parsed object too. next is j if there are none.
+func (d *doc) unchanged(j, end uint32) (text []byte, next uint32) {
+	m := &d.nodes[j]
+	if m.flag&flagNameThere == 0 {
+		return nil, j
+	}
+	there := d.t.doc(uint32(m.x >> 32))
+	first := &there.nodes[uint32(m.x)]
+	if there.src == nil || there.nodes[0].flag&flagNewline != 0 || first.flag&flagNameBuf != 0 {
+		return nil, j
+	}
+	at := uint32(m.x)
+	for j++; j < end; j++ {
+		m, next := &d.nodes[j], there.after(at)
+		if m.flag&flagNameThere == 0 || m.x != uint64(there.index)<<32|uint64(next) {
+			break
+		}
+		at = next
+	}
+	last := &there.nodes[at]
+	to := last.off + last.n
+	if last.kind == String {
+		to++ // its quote
+	}
+	return there.src[first.name-1 : to], j
 }
 
 // closed ends a container: its last comma becomes c.
@@ -135,15 +169,13 @@ func closed(dst []byte, c byte) []byte {
 	return append(dst, c)
 }
 
+// appendName appends the name of n and a colon.
 func (d *doc) appendName(dst []byte, n *node) ([]byte, error) {
-	if n.flag&flagNameThere != 0 {
-		there := d.t.doc(uint32(n.x >> 32))
-		m := &there.nodes[uint32(n.x)]
-		if m.flag&(flagNameBuf|flagNameThere) == 0 { // as it was written, without escapes
-			return append(dst, there.src[m.name-1:m.name+uint32(m.nameLen)+1]...), nil
-		}
+	if n.flag&flagNameQuoted != 0 {
+		return append(dst, d.t.buf[n.name-1:n.name+uint32(n.nameLen)+2]...), nil
 	}
-	return appendQuoted(dst, d.name(n))
+	dst, err := appendQuoted(dst, d.name(n))
+	return append(dst, ':'), err
 }
 
 // appendMember appends n, which may be a reference.

@@ -45,3 +45,94 @@ func BenchmarkJSON(b *testing.B) {
 		})
 	}
 }
+
+func parsed(b *testing.B, src []byte) (*serde.Tape, serde.Value) {
+	tape := serde.NewTape()
+	v, err := tape.JSON(src, serde.Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return tape, v
+}
+
+// Each operation follows three paths.
+func BenchmarkPath(b *testing.B) {
+	for name, paths := range map[string][3]string{
+		"flat":   {"lat", "status", "acc"},
+		"nested": {"customer.address.geo.lat", "items[2].price.amount", "totals.total"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			_, v := parsed(b, records()[name])
+			var compiled [3]*serde.Path
+			for i, s := range paths {
+				p, err := serde.CompilePath(s)
+				if err != nil || !v.Get(p).Exists() {
+					b.Fatal(s, err)
+				}
+				compiled[i] = p
+			}
+			for b.Loop() {
+				for _, p := range compiled {
+					if !v.Get(p).Exists() {
+						b.Fatal("missing")
+					}
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkNumber(b *testing.B) {
+	_, v := parsed(b, []byte(`[1767225600123, 40.409264, 40.40926412345678]`))
+	for i, name := range []string{"int", "float", "long_float"} {
+		n := v.Index(i)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, ok := n.Float64(); !ok {
+					b.Fatal("not ok")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	for _, name := range []string{"flat", "nested"} {
+		tape, v := parsed(b, records()[name])
+		for what, v := range map[string]serde.Value{"unchanged": v, "rebuilt": rebuild(tape, v)} {
+			b.Run(name+"/"+what, func(b *testing.B) {
+				b.ReportAllocs()
+				var out []byte
+				for b.Loop() {
+					var err error
+					if out, err = v.AppendJSON(out[:0]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A member of the record is replaced, one is added, and the result is written.
+func BenchmarkWith(b *testing.B) {
+	tape, src := serde.NewTape(), []byte(flatRecord)
+	names, values, out, n := []string{"speed", "area"}, make([]serde.Value, 2), []byte(nil), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		v, err := tape.JSON(src, serde.Limits{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		values[0], values[1] = tape.Float64(12.5), tape.String("center")
+		if v, err = tape.With(v, names, values); err == nil {
+			out, err = v.AppendJSON(out[:0])
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n++; n%batch == 0 {
+			tape.Reset()
+		}
+	}
+}

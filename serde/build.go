@@ -28,10 +28,8 @@ func (t *Tape) container(k Kind, names []string, values []Value) Value {
 			continue
 		}
 		nd := v.reference()
-		nd.flag &^= flagNameBuf | flagNameThere
 		if k == Object {
-			nd.name, nd.nameLen = t.keepName(names[i])
-			nd.flag |= flagNameBuf
+			t.setName(&nd, names[i])
 		}
 		nodes[n] = nd
 		n++
@@ -74,7 +72,7 @@ func (t *Tape) With(v Value, names []string, values []Value) (Value, error) {
 		name := borrow(src.name(member))
 		i := lastIndex(names, name)
 		switch {
-		case i < 0 && (member.kind == Missing || src.src == nil && member.kind < Array):
+		case i < 0 && src.src == nil && member.kind < Array: // a reference or a scalar
 			nodes[n] = *member
 		case i < 0:
 			nodes[n] = node{nameLen: member.nameLen, flag: flagNameThere, x: uint64(src.index)<<32 | uint64(j)}
@@ -82,8 +80,7 @@ func (t *Tape) With(v Value, names []string, values []Value) (Value, error) {
 			continue
 		default:
 			nd := values[i].reference()
-			nd.flag = nd.flag&^flagNameThere | flagNameBuf
-			nd.name, nd.nameLen = t.keepName(name)
+			t.setName(&nd, name)
 			nodes[n] = nd
 		}
 		n++
@@ -93,8 +90,7 @@ func (t *Tape) With(v Value, names []string, values []Value) (Value, error) {
 			continue
 		}
 		nd := values[i].reference()
-		nd.flag = nd.flag&^flagNameThere | flagNameBuf
-		nd.name, nd.nameLen = t.keepName(name)
+		t.setName(&nd, name)
 		nodes[n] = nd
 		n++
 	}
@@ -114,7 +110,9 @@ func lastIndex(names []string, name string) int {
 // needs no source, else one that refers to it. Its name is to be set.
 func (v Value) reference() node {
 	if n := v.node(); v.d.src == nil && n.kind < Array {
-		return *n
+		nd := *n
+		nd.flag &^= flagsOfName
+		return nd
 	}
 	return node{x: uint64(v.d.index)<<32 | uint64(v.i)}
 }
@@ -138,14 +136,18 @@ func (t *Tape) owned(values []Value) []Value {
 	return mine
 }
 
-// keepName copies a member's name. Longer ones than the tape can hold are an error of whoever
+// setName copies a member's name, as JSON if it needs no escapes. Longer ones than the tape can hold are an error of whoever
 // wrote the rule, not of a record.
-func (t *Tape) keepName(name string) (off uint32, n uint16) {
+func (t *Tape) setName(nd *node, name string) {
 	if len(name) > maxNameLen {
 		panic("serde: a member name can't have more than 65535 bytes")
 	}
-	at, _ := t.keep(name)
-	return at, uint16(len(name))
+	at := t.reserve(len(name) + 3)
+	nd.name, nd.nameLen, nd.flag = at+1, uint16(len(name)), nd.flag|flagNameBuf
+	t.buf = append(append(append(t.buf, '"'), name...), `":`...)
+	if plainASCII(name) {
+		nd.flag |= flagNameQuoted
+	}
 }
 
 // Clone copies v wholly into t: the copy borrows nothing, neither from a source nor from another tape.
@@ -175,25 +177,23 @@ func (t *Tape) Clone(v Value) Value {
 	return t.Object(names, values)
 }
 
-// copyText copies n's texts, of a node that lies in d, to this tape's own text, with the quotes of a string.
+// cloneScalar copies a scalar with its texts; that of a parsed string keeps its quotes.
 func (t *Tape) cloneScalar(v Value, n *node) Value {
 	nd := *n
-	nd.flag &^= flagNameBuf | flagNameThere
+	nd.flag &^= flagsOfName
 	nd.name, nd.nameLen = 0, 0
 	from := v.d
 	if nd.flag&flagEscaped != 0 {
 		off, size := t.keep(borrow(from.plain(n)))
 		nd.x = uint64(off)<<32 | uint64(size)
 	}
-	if n.n > 0 || n.flag&flagRaw != 0 {
-		quotes := uint32(0)
-		if n.kind == String && n.flag&flagRaw != 0 {
-			quotes = 1
-		}
-		off, _ := t.keep(borrow(from.span(n.flag, n.off-quotes, n.n+2*quotes)))
-		nd.off = off + quotes
-		nd.flag |= flagBuf
+	quotes := uint32(0)
+	if n.kind == String && n.flag&flagRaw != 0 {
+		quotes = 1
 	}
+	off, _ := t.keep(borrow(from.span(n.flag, n.off-quotes, n.n+2*quotes)))
+	nd.off = off + quotes
+	nd.flag |= flagBuf
 	return t.add(nd)
 }
 
@@ -211,7 +211,7 @@ func (t *Tape) cloneParsed(v Value, n *node) Value {
 		switch {
 		case i == 0:
 			nd.name, nd.nameLen = 0, 0
-			nd.flag &^= flagNameBuf
+			nd.flag &^= flagsOfName
 		case nd.flag&flagNameBuf != 0:
 			nd.name, _ = t.keep(borrow(from.t.buf[nd.name : nd.name+uint32(nd.nameLen)]))
 		default:

@@ -11,14 +11,11 @@ type nameSet struct {
 	epoch uint32 // of the slots that count
 }
 
-type nameSlot struct {
-	hash, epoch  uint32
-	object, node uint32
-}
+type nameSlot struct{ hash, epoch, node uint32 }
 
 const keepSlots = 1 << 12
 
-func (s *nameSet) bytes() int { return len(s.slots) * 16 }
+func (s *nameSet) bytes() int { return len(s.slots) * 12 }
 
 // trim drops a set that one large document needed.
 func (s *nameSet) trim() {
@@ -43,16 +40,17 @@ func (s *nameSet) add(d *doc, object, i uint32, name []byte) bool {
 		s.grow()
 	}
 	h := maphash.Bytes(s.seed, name)
+	// The factor is odd: one name has different hashes in different objects.
 	mixed := uint32(h) ^ uint32(h>>32) ^ object*0x9E3779B1
 	mask := uint32(len(s.slots) - 1)
 	for at := mixed & mask; ; at = (at + 1) & mask {
 		x := &s.slots[at]
 		if x.epoch != s.epoch {
-			*x = nameSlot{hash: mixed, epoch: s.epoch, object: object, node: i}
+			*x = nameSlot{hash: mixed, epoch: s.epoch, node: i}
 			s.used++
 			return true
 		}
-		if x.hash == mixed && x.object == object && string(d.name(&d.nodes[x.node])) == string(name) {
+		if x.hash == mixed && string(d.name(&d.nodes[x.node])) == string(name) {
 			return false
 		}
 	}

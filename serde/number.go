@@ -1,8 +1,6 @@
 package serde
 
 import (
-	"encoding/binary"
-	"math"
 	"math/bits"
 	"strconv"
 )
@@ -14,7 +12,7 @@ import (
 
 const sureDigits = 15
 
-// A shape is a number as digits * 10^exp, without zeros at either end.
+// A numberShape is a number as digits * 10^exp, without zeros at either end.
 type numberShape struct {
 	neg    bool
 	digits [20]byte
@@ -101,10 +99,39 @@ func classify(text []byte) Kind {
 	return Float64
 }
 
-func nearest(text []byte) (float64, bool) {
+// nearest is the float64 nearest to the number; ok is false where that is an infinity.
+func nearest(text []byte) (f float64, ok bool) {
+	if len(text) <= sureDigits+1 {
+		if f, ok = exactQuotient(text); ok {
+			return f, true
+		}
+	}
 	f, err := strconv.ParseFloat(borrow(text), 64)
 	return f, err == nil
 }
+
+// exactQuotient converts a number without exponent, of at most 15 digits or no decimals: an integer below 1e16 by a power of ten. Where both
+// have a float64, the division rounds once, to the nearest (W. Clinger, How to Read Floating Point Numbers Accurately, 1990).
+func exactQuotient(text []byte) (float64, bool) {
+	u, point, neg := uint64(0), len(text)-1, text[0] == '-'
+	for i, c := range text {
+		switch {
+		case c-'0' <= 9:
+			u = u*10 + uint64(c-'0')
+		case c == '.':
+			point = i
+		case i > 0 || c != '-':
+			return 0, false
+		}
+	}
+	f := float64(u) / tenTo[len(text)-1-point]
+	if neg {
+		f = -f
+	}
+	return f, true
+}
+
+var tenTo = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // exactInt is the number as an int64, if it is one.
 func exactInt(text []byte) (int64, bool) {
@@ -130,101 +157,86 @@ func signed(u uint64, neg bool) (int64, bool) {
 	if neg {
 		return -int64(u), u <= 1<<63
 	}
-	return int64(u), u <= math.MaxInt64
+	return int64(u), u <= 1<<63-1
 }
 
-// shortNumber reads a number of at most 16 digits before the point and 16 behind it, eight digits at a
-// time, and says where it ends. The kind is Missing for all others and for what isn't a number, and
-// where the document ends soon: they are for number. A Float64 is lazy if x is lazyNumber.
-func shortNumber(src []byte, i int) (kind Kind, x uint64, end int) {
+// number parses the number at i to node p and returns the index behind it. It reads up to 16
+// digits before the point and 16 behind it, eight characters at a time, and converts integers. longNumber does the rest.
+func (s *scanner) number(p *node, i int) (int, error) {
+	src, start := s.src, i
 	neg := src[i] == '-'
 	if neg {
 		i++
 	}
-	if i+26 > len(src) {
-		return Missing, 0, 0
+	w := word(src, i)
+	m := nondigits(w)
+	whole := bits.TrailingZeros64(m) >> 3
+	if whole == 0 || whole > 1 && byte(w) == '0' {
+		return s.longNumber(p, start)
 	}
-	w := binary.LittleEndian.Uint64(src[i:])
-	whole := digitsOf(w)
-	if whole == 0 || w&0xFF == '0' && whole > 1 {
-		return Missing, 0, 0
-	}
-	u := leading(w, whole)
 	i += whole
+	u := uint64(0)
 	if whole == 8 {
-		w = binary.LittleEndian.Uint64(src[i:])
-		n := digitsOf(w)
-		if n == 8 && src[i+8]-'0' <= 9 {
-			return Missing, 0, 0
-		}
-		if n > 0 {
-			u = u*pow10[n] + leading(w, n)
-			whole += n
-			i += n
-		}
+		u = leading(w, 8)
+		w = word(src, i)
+		m = nondigits(w)
+		whole = bits.TrailingZeros64(m) >> 3
+		i += whole
+		u *= pow10[whole]
+	}
+	if i >= len(src) {
+		return s.longNumber(p, start)
 	}
 	c := src[i]
-	if c|0x20 == 'e' || neg && u == 0 && c != '.' {
-		return Missing, 0, 0
-	}
 	if c != '.' {
-		if neg {
-			return Int64, -u, i
+		u += leading(w, whole)
+		if c-'0' <= 9 || c|0x20 == 'e' || neg && u == 0 || i-start > s.limits.NumberLen {
+			return s.longNumber(p, start)
 		}
-		return Int64, u, i
+		if neg {
+			u = -u
+		}
+		p.kind, p.flag, p.off, p.n, p.x = Int64, flagRaw|s.nameFlag, uint32(start), uint32(i-start), u
+		return i, nil
 	}
 	i++
-	if i+17 > len(src) {
-		return Missing, 0, 0
-	}
-	w = binary.LittleEndian.Uint64(src[i:])
-	fraction := digitsOf(w)
-	if fraction == 0 {
-		return Missing, 0, 0
-	}
-	u = u*pow10[fraction] + leading(w, fraction)
-	i += fraction
-	if fraction == 8 {
-		w = binary.LittleEndian.Uint64(src[i:])
-		n := digitsOf(w)
-		if n == 8 && src[i+8]-'0' <= 9 {
-			return Missing, 0, 0
-		}
-		if n > 0 {
-			u = u*pow10[n] + leading(w, n)
-			fraction += n
-			i += n
+	fraction := i
+	if m &= m - 1; m != 0 && whole < 8 { // the word holds the end too
+		i += bits.TrailingZeros64(m)>>3 - whole - 1
+	} else {
+		m = nondigits(word(src, i))
+		n := bits.TrailingZeros64(m) >> 3
+		i += n
+		if n == 8 {
+			i += bits.TrailingZeros64(nondigits(word(src, i))) >> 3
 		}
 	}
-	switch {
-	case src[i]|0x20 == 'e':
-		return Missing, 0, 0
-	case whole+fraction > sureDigits:
-		return Float64, lazyNumber, i
+	if i >= len(src) || i == fraction || src[i]-'0' <= 9 || src[i]|0x20 == 'e' || i-start > s.limits.NumberLen {
+		return s.longNumber(p, start)
 	}
-	// Both are exact, so the division rounds once, to the nearest float64 (Clinger 1990).
-	f := float64(u) / powers[fraction]
-	if neg {
-		f = -f
+	fl := flagRaw
+	if i-start > sureDigits+1 {
+		fl |= flagUnsure
 	}
-	return Float64, math.Float64bits(f), i
+	p.kind, p.flag, p.off, p.n = Float64, fl|s.nameFlag, uint32(start), uint32(i-start)
+	return i, nil
 }
 
-// lazyNumber can't come of a number: it is a NaN.
-const lazyNumber = 1<<64 - 1
+func (s *scanner) longNumber(p *node, i int) (int, error) {
+	kind, fl, x, end, err := number(s.src, i, &s.limits)
+	p.kind, p.flag, p.off, p.n, p.x = kind, fl|s.nameFlag, uint32(i), uint32(end-i), x
+	return end, err
+}
 
-var (
-	pow10  = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
-	powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-)
+var pow10 = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
 
-// digitsOf counts the digits that the 8 characters of w begin with.
-func digitsOf(w uint64) int {
+// nondigits marks the characters of w that are no digits, exactly up to the first that isn't ASCII.
+func nondigits(w uint64) uint64 {
 	w ^= '0' * ones // digits become 0 to 9
-	return bits.TrailingZeros64(((w+0x76*ones)|w)&highs) >> 3
+	return ((w + 0x76*ones) | w) & highs
 }
 
-// leading is the number that the first n of the 8 characters of w are, n > 0: pairs of digits are joined, then pairs of pairs.
+// leading is the number that the first n of the 8 characters of w are, 0 if there are none: pairs of digits are joined, then pairs of pairs.
 func leading(w uint64, n int) uint64 {
 	w = w << (64 - 8*n) & (0x0F * ones)
 	w = w * (10<<8 + 1) >> 8 & 0x00FF00FF00FF00FF
@@ -271,7 +283,7 @@ func number(src []byte, i int, l *Limits) (kind Kind, fl flag, x uint64, end int
 		return Missing, 0, 0, 0, invalid(start, "a number of "+strconv.Itoa(i-start)+" characters is longer than the limit of "+strconv.Itoa(l.NumberLen))
 	}
 	if i > whole {
-		return Float64, flagRaw | flagLazy, 0, i, nil
+		return Float64, flagRaw | flagUnsure, 0, i, nil
 	}
 	if whole-first <= 19 {
 		var u uint64
@@ -279,7 +291,7 @@ func number(src []byte, i int, l *Limits) (kind Kind, fl flag, x uint64, end int
 			u = u*10 + uint64(c-'0')
 		}
 		if u == 0 && neg {
-			return Float64, flagRaw, math.Float64bits(math.Copysign(0, -1)), i, nil
+			return Float64, flagRaw, 0, i, nil
 		}
 		if n, ok := signed(u, neg); ok {
 			return Int64, flagRaw, uint64(n), i, nil

@@ -22,6 +22,7 @@ type entry struct {
 	next           uint32
 	head           uint32 // of this list; a head's own index
 	child          uint32 // head of the list of objects inside this member's value
+	_              [8]byte
 }
 
 const (
@@ -34,7 +35,7 @@ const (
 	renewAfter  = 4096
 )
 
-func (o *order) bytes() int { return cap(o.entries)*56 + cap(o.text) }
+func (o *order) bytes() int { return cap(o.entries)*64 + cap(o.text) }
 
 // renew forgets an order that is full, but not so often that random names cost more than documents do.
 func (o *order) renew() {
@@ -51,6 +52,8 @@ func (o *order) begin() {
 }
 
 // inside is the head of the list of objects inside e's value, 0 if the order is full.
+//
+//go:noinline
 func (o *order) inside(e uint32) uint32 {
 	if o.entries[e].child == 0 && len(o.entries) < maxEntries {
 		head := uint32(len(o.entries))

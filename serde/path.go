@@ -129,50 +129,49 @@ func (v Value) Get(p *Path) Value {
 		return Value{}
 	}
 	v.node()
+	d, i := v.d, v.i
 	for k := range p.steps {
-		st := &p.steps[k]
-		if st.indexed {
-			v = v.d.element(v.i, st.index)
+		if st := &p.steps[k]; st.indexed {
+			i = d.element(i, st.index)
 		} else {
-			v = v.d.member(v.i, st)
+			i = d.member(i, st)
 		}
-		if v.d == nil {
-			break
+		if i == 0 {
+			return Value{}
+		}
+		if n := &d.nodes[i]; n.kind == Missing {
+			d, i = d.t.doc(uint32(n.x>>32)), uint32(n.x)
 		}
 	}
-	return v
+	return Value{d: d, i: i, gen: v.gen}
 }
 
-// member is the member of node object that st names.
-func (d *doc) member(object uint32, st *step) Value {
-	n := &d.nodes[object]
+// member is the node of object that st names, 0 if there is none.
+func (d *doc) member(object uint32, st *step) uint32 {
+	nodes := d.nodes
+	n := &nodes[object]
 	if n.kind != Object {
-		return Value{}
+		return 0
 	}
-	size := len(st.name)
-	for j, end := object+1, uint32(n.x); j < end; {
-		m := &d.nodes[j]
-		if int(m.nameLen) == size && d.named(m, st) {
-			return d.value(j)
+	src, size := d.src, uint16(len(st.name))
+	end := min(int(uint32(n.x)), len(nodes))
+	for j := int(object) + 1; j < end; {
+		m := &nodes[j]
+		if m.nameLen == size {
+			if m.flag&(flagNameBuf|flagNameThere) != 0 || int(m.name)+8 > len(src) {
+				if string(d.name(m)) == st.name {
+					return uint32(j)
+				}
+			} else if (binary.LittleEndian.Uint64(src[m.name:])^st.word)&st.mask == 0 &&
+				(size <= 8 || string(src[m.name:m.name+uint32(size)]) == st.name) {
+				return uint32(j)
+			}
 		}
 		if m.kind >= Array {
-			j = uint32(m.x)
+			j = int(uint32(m.x))
 		} else {
 			j++
 		}
 	}
-	return Value{}
-}
-
-// named reports whether n has st's name, which is as long as n's.
-func (d *doc) named(n *node, st *step) bool {
-	if n.flag&(flagNameBuf|flagNameThere) == 0 && int(n.name)+8 <= len(d.src) {
-		if (binary.LittleEndian.Uint64(d.src[n.name:])^st.word)&st.mask != 0 {
-			return false
-		}
-		if n.nameLen <= 8 {
-			return true
-		}
-	}
-	return string(d.name(n)) == st.name
+	return 0
 }

@@ -20,6 +20,7 @@ var documents = []string{
 	`[]`, `[ ]`, `[1]`, `[1,2,3]`, `[1,]`, `[,1]`, `[1 2]`, `[`, `[1`, `[1,`, `]`, `[]]`, `[[]]`, `[[],[]]`, `[[[1],2],3]`, `[}`, `{]`,
 	`{}`, `{ }`, `{"a":1}`, `{ "a" : 1 , "b" : 2 }`, `{"a":1,}`, `{,}`, `{"a"}`, `{"a":}`, `{"a",1}`, `{a:1}`, `{'a':1}`, `{"a":1 "b":2}`, `{"a":1`, `{"a":`, `{"a"`, `{"a`, `{`, `{1:2}`, `{"":1}`,
 	`{"a":{"b":{"c":[1,{"d":2}]}}}`, `{"a":1,"b":2,"a":3}`, `{"a":{"a":{"a":1}}}`, `{"a":1,"\u0061":2}`, `{"\u0061":1,"a":2}`, `{"\u0061":1,"b":{"a":1},"\u0062":2}`,
+	`{"\u0061bc":[1,"x",{"y":2}],"d":[{"\u0065fg":1},4,"z"]}`, `{"y":{"x":1},"x":{"y":1,"x":2},"z":[{"y":1},{"x":1}]}`,
 	`[{"a":1,"b":2},{"b":1,"a":2},{"a":1,"a":2}]`, `[{"a":1,"b":2},{"b":1,"a":2},{"c":1,"b":2,"a":3},{"a":1,"b":2,"c":3}]`,
 	`[{"a":1,"b":2},{"b":1,"a":2,"b":3}]`, `{"longer than sixteen bytes":1,"longer than sixteen bytez":2}`,
 	`{"exactly8":1,"exactly9!":2,"fourteen bytes":3,"fifteen bytes!!":4,"sixteen bytes!!!":5,"seventeen bytes!!":6}`,
@@ -80,6 +81,8 @@ func TestJSONMessages(t *testing.T) {
 		`{"a"=1}`:                    "invalid JSON at byte 4: expected ':' after a member name, found '='",
 		`{"a":1,"b":2,"a":3}`:        `invalid JSON at byte 13: the member name "a" comes twice`,
 		`{"a":1}}`:                   "invalid JSON at byte 7: expected nothing behind the value, found '}'",
+		`1,`:                         "invalid JSON at byte 1: expected nothing behind the value, found ','",
+		`[],1`:                       "invalid JSON at byte 2: expected nothing behind the value, found ','",
 		`[NaN]`:                      "invalid JSON at byte 1: expected a value, found 'N'",
 		`[01]`:                       "invalid JSON at byte 1: expected no digit after a leading 0",
 		`[1.]`:                       "invalid JSON at byte 3: expected a digit after the decimal point, found ']'",
@@ -206,6 +209,10 @@ func TestHugeDocuments(t *testing.T) {
 	}
 	if _, err := tape.JSON([]byte(`{`+names.String()+`"name 77777":1}`), serde.Limits{}); err == nil || !strings.Contains(err.Error(), `"name 77777" comes twice`) {
 		t.Errorf("got %v", err)
+	}
+	tape.Reset()
+	if held := tape.Bytes(); held > 4<<20 {
+		t.Errorf("the tape still holds %d bytes after Reset", held)
 	}
 }
 

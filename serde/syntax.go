@@ -15,6 +15,8 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string { return e.text }
 
 // invalid is an error at byte i; what says what is wrong.
+//
+//go:noinline
 func invalid(i int, what string) error {
 	return &SyntaxError{i, "invalid JSON at byte " + strconv.Itoa(i) + ": " + what}
 }

@@ -19,8 +19,9 @@ type Tape struct {
 	buf  []byte // unescaped strings, names and text of values that were made
 	made *doc   // where made values are appended, nil if it can't grow any more
 
-	order order   // names in the order that JSON documents have them
-	names nameSet // names seen in an object, where the order says nothing
+	order   order   // names in the order that JSON documents have them
+	names   nameSet // names seen in an object, where the order says nothing
+	scanner scanner // of the document that is parsed
 }
 
 // A node is a value on the tape. The members or elements of a container follow it, each with
@@ -31,20 +32,23 @@ type node struct {
 	nameLen uint16
 	name    uint32 // where the member's name begins
 	off, n  uint32 // where the text is; of a parsed string without its quotes
-	x       uint64 // the scalar; containers: count<<32 | index of the node behind them;
+	x       uint64 // the scalar, but for a Float64 that was parsed; containers: count<<32 | index of the node behind them;
 	// escaped strings: their text in buf, offset<<32 | length; references: doc<<32 | node
 }
 
 type flag uint8
 
 const (
-	flagRaw       flag = 1 << iota // off and n are JSON text, which may be copied
-	flagEscaped                    // the JSON text has escapes; x says where the plain text is
-	flagNewline                    // the JSON text may hold raw newlines
-	flagLazy                       // a number that wasn't converted yet: Float64 or Decimal
-	flagBuf                        // off is an offset in Tape.buf, not in doc.src
-	flagNameBuf                    // name is an offset in Tape.buf, not in doc.src
-	flagNameThere                  // the name is that of the node referred to
+	flagRaw        flag = 1 << iota // off and n are JSON text, which may be copied
+	flagEscaped                     // the JSON text has escapes; x says where the plain text is
+	flagNewline                     // the JSON text may hold raw newlines
+	flagUnsure                      // Float64 or Decimal: see classify
+	flagBuf                         // off is an offset in Tape.buf, not in doc.src
+	flagNameBuf                     // name is an offset in Tape.buf, not in doc.src
+	flagNameThere                   // the name is that of the node referred to
+	flagNameQuoted                  // with flagNameBuf: quotes and a colon are around it, and it needs no escapes
+
+	flagsOfName = flagNameBuf | flagNameThere | flagNameQuoted
 )
 
 // A doc is a run of nodes that share a source: a JSON document, a borrowed
@@ -96,6 +100,7 @@ func (t *Tape) Reset() {
 	}
 	t.names.trim()
 	t.order.renew()
+	t.scanner = scanner{}
 }
 
 // Bytes is the memory that the tape holds, borrowed sources not counted.
@@ -130,7 +135,7 @@ func (t *Tape) more(begun []node, need int) []node {
 		}
 		t.chunks = slices.Insert(t.chunks, t.chunk, make([]node, max(need, min(size, maxChunk))))
 	}
-	t.used = 0
+	t.used, t.made = 0, nil
 	fresh := t.chunks[t.chunk]
 	copy(fresh, begun)
 	return fresh

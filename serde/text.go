@@ -26,6 +26,16 @@ func syntactic(w uint64) uint64 {
 	return (((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | (w - 0x20*ones)) & ^w & highs
 }
 
+// plainASCII reports whether s is the same as a JSON string's content, and ASCII.
+func plainASCII(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // text scans a string that begins at start from i on. It returns where its closing
 // quote is, and for a string with escapes where in t.buf its plain text is.
 func (t *Tape) text(src []byte, start, i int) (end int, fl flag, x uint64, err error) {
@@ -205,20 +215,6 @@ func appendPlain(dst, s []byte) []byte {
 	return dst
 }
 
-// space skips white space from i on. newline gets flagNewline where a line ends.
-func space(src []byte, i int, newline flag) (int, flag) {
-	for ; i < len(src); i++ {
-		switch src[i] {
-		case ' ', '\t':
-		case '\n', '\r':
-			newline = flagNewline
-		default:
-			return i, newline
-		}
-	}
-	return i, newline
-}
-
 // A memberName is the name of a member as the scanner found it.
 type memberName struct {
 	text []byte
@@ -246,28 +242,8 @@ func (t *Tape) memberName(src []byte, i int, l *Limits) (k memberName, err error
 	return k, nil
 }
 
-// unique notes a member's name and reports whether object has it for the first time. Node n
-// will be the member. When the object's earlier members were ordered, they are noted first.
-func (t *Tape) unique(src []byte, nodes []node, object uint32, ordered bool, k memberName) bool {
-	d := doc{t: t, src: src, nodes: nodes}
-	n := uint32(len(nodes))
-	if ordered {
-		for j := object + 1; j < n; j = d.after(j) {
-			t.names.add(&d, object, j, d.name(&nodes[j]))
-		}
-	}
-	return t.names.add(&d, object, n, k.text)
-}
-
-// cut is the error of a document that ends inside a container.
-func cut(src []byte, object bool) error {
-	if object {
-		return unexpected(src, len(src), "", "inside an object")
-	}
-	return unexpected(src, len(src), "", "inside an array")
-}
-
-func badLiteral(src []byte, i int, want string) error {
+// noValue is the error of what is no value, at i; want is the literal that it begins like, if it does.
+func noValue(src []byte, i int, want string, first bool) error {
 	for j := range len(want) {
 		if i+j >= len(src) {
 			return unexpected(src, i+j, "", "inside "+want)
@@ -276,5 +252,11 @@ func badLiteral(src []byte, i int, want string) error {
 			break
 		}
 	}
-	return invalid(i, "expected a value, found "+found(src[i:])+"; did it mean "+want+"?")
+	switch {
+	case want != "":
+		return invalid(i, "expected a value, found "+found(src[i:])+"; did it mean "+want+"?")
+	case first:
+		return atStart(src, i)
+	}
+	return unexpected(src, i, "a value", "before a value")
 }

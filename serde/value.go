@@ -63,7 +63,7 @@ func (v Value) Kind() Kind {
 		return Missing
 	}
 	n := v.node()
-	if n.flag&flagLazy != 0 {
+	if n.flag&flagUnsure != 0 {
 		return classify(v.d.text(n))
 	}
 	return n.kind
@@ -90,7 +90,7 @@ func (v Value) Int64() (i int64, ok bool) {
 	switch {
 	case n.kind == Int64:
 		return int64(n.x), true
-	case n.kind == Decimal || n.flag&flagLazy != 0:
+	case n.kind == Decimal || n.kind == Float64 && n.flag&flagRaw != 0:
 		return exactInt(v.d.text(n))
 	case n.kind == Float64:
 		f := math.Float64frombits(n.x)
@@ -111,7 +111,7 @@ func (v Value) Float64() (f float64, ok bool) {
 	switch {
 	case n.kind == Int64:
 		return float64(int64(n.x)), true
-	case n.kind == Decimal || n.flag&flagLazy != 0:
+	case n.kind == Decimal || n.kind == Float64 && n.flag&flagRaw != 0:
 		return nearest(v.d.text(n))
 	case n.kind == Float64:
 		return math.Float64frombits(n.x), true
@@ -203,7 +203,10 @@ func (v Value) Index(i int) Value {
 		return Value{}
 	}
 	v.node()
-	return v.d.element(v.i, i)
+	if j := v.d.element(v.i, i); j != 0 {
+		return v.d.value(j)
+	}
+	return Value{}
 }
 
 // Field is an object's member, Missing if there is none.
@@ -278,26 +281,27 @@ func (d *doc) value(i uint32) Value {
 	return Value{d: d, i: i, gen: d.gen}
 }
 
-func (d *doc) element(array uint32, i int) Value {
+// element is the node of an array's i-th element, 0 if there is none.
+func (d *doc) element(array uint32, i int) uint32 {
 	n := &d.nodes[array]
 	if n.kind != Array {
-		return Value{}
+		return 0
 	}
 	count, end := int(n.x>>32), uint32(n.x)
 	if i < 0 {
 		i += count
 	}
 	if i < 0 || i >= count {
-		return Value{}
-	}
-	if int(end-array-1) == count { // no element contains another
-		return d.value(array + 1 + uint32(i))
+		return 0
 	}
 	j := array + 1
+	if int(end-j) == count { // no element contains another
+		return j + uint32(i)
+	}
 	for range i {
 		j = d.after(j)
 	}
-	return d.value(j)
+	return j
 }
 
 // text is the span of n: JSON text where n was parsed.
