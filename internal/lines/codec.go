@@ -1,0 +1,146 @@
+package lines
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Compression is the name of a codec.
+type Compression string
+
+// What NewCodec knows.
+const (
+	None Compression = "none"
+	Gzip Compression = "gzip"
+	Zstd Compression = "zstd"
+)
+
+// A Codec compresses blocks. It is safe for concurrent use; at most GOMAXPROCS calls
+// compress at a time, the others wait for them.
+type Codec struct {
+	compression Compression
+	level       int
+
+	busy chan struct{} // as many places as encoders
+	mu   sync.Mutex
+	idle []encoder // the one used last is at the end
+}
+
+type encoder interface {
+	append(dst, block []byte) []byte
+}
+
+// NewCodec makes a codec; "" is None. level is the codec's own scale, 0 its default: gzip 1 to 9
+// (default 5 to 6, as klauspost/compress chooses), zstd 1 to 22, of which four differ (default 1, the fastest).
+func NewCodec(c Compression, level int) (*Codec, error) {
+	top := 0
+	switch c {
+	case "", None:
+		c = None
+	case Gzip:
+		top = gzip.BestCompression
+	case Zstd:
+		top = 22
+	default:
+		return nil, fmt.Errorf("there is no compression %q: none, gzip, zstd", string(c))
+	}
+	if level < 0 || level > top {
+		return nil, fmt.Errorf("compression %s has no level %d: 0 (the default) to %d", c, level, top)
+	}
+	return &Codec{compression: c, level: level, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+}
+
+// Extension is what a file's name ends in: "", ".gz" or ".zst".
+func (c *Codec) Extension() string {
+	switch c.compression {
+	case Gzip:
+		return ".gz"
+	case Zstd:
+		return ".zst"
+	}
+	return ""
+}
+
+// Append appends block to dst, compressed as a member or frame of its own. An empty block appends nothing.
+func (c *Codec) Append(dst, block []byte) []byte {
+	if len(block) == 0 {
+		return dst
+	}
+	if c.compression == None {
+		return append(dst, block...)
+	}
+	e := c.take()
+	defer c.give(e)
+	return e.append(dst, block)
+}
+
+func (c *Codec) take() encoder {
+	c.busy <- struct{}{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.idle); n > 0 {
+		e := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		return e
+	}
+	if c.compression == Gzip {
+		return newGzip(c.level)
+	}
+	return newZstd(c.level)
+}
+
+func (c *Codec) give(e encoder) {
+	c.mu.Lock()
+	c.idle = append(c.idle, e)
+	c.mu.Unlock()
+	<-c.busy
+}
+
+// A tail is a slice that can be written to.
+type tail []byte
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	return len(p), nil
+}
+
+type gzipEncoder struct {
+	w   *gzip.Writer
+	out tail
+}
+
+func newGzip(level int) *gzipEncoder {
+	if level == 0 {
+		level = gzip.DefaultCompression
+	}
+	e := &gzipEncoder{}
+	e.w, _ = gzip.NewWriterLevel(&e.out, level) // NewCodec checked the level
+	return e
+}
+
+func (e *gzipEncoder) append(dst, block []byte) []byte {
+	e.out = dst
+	e.w.Reset(&e.out)
+	// A tail takes everything: there is no error but the writer's.
+	_, _ = e.w.Write(block)
+	_ = e.w.Close()
+	dst, e.out = e.out, nil
+	return dst
+}
+
+type zstdEncoder struct{ w *zstd.Encoder }
+
+func newZstd(level int) zstdEncoder {
+	w, _ := zstd.NewWriter(nil, // the options are constants within their limits
+		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(level, 1))),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(1<<20), // a block is hardly longer
+		zstd.WithLowerEncoderMem(true))
+	return zstdEncoder{w}
+}
+
+func (e zstdEncoder) append(dst, block []byte) []byte { return e.w.EncodeAll(block, dst) }

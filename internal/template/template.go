@@ -1,0 +1,230 @@
+package template
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/serde"
+)
+
+// NullSegment stands in a path for a value that is null, missing or empty. A value
+// that is this very text is escaped, so that the two are never mixed up.
+const NullSegment = "__null__"
+
+// Options say what a template may hold and how its values are written.
+type Options struct {
+	// Path says that the text is a path below a root, with / between its segments.
+	// Escape is EscapePath and Null is NullSegment unless they are given, and
+	// a text that names the root itself or something outside is refused.
+	Path bool
+	// Escape appends the escaped form of a field's value. It must not keep v. nil appends v as it is.
+	Escape func(dst, v []byte) []byte
+	// Null stands for a value that is null or missing, and in a path for an empty one.
+	// Without it such a record is an error.
+	Null string
+	// Position allows {position}.
+	Position bool
+	// Time allows {time:...} and says which time. nil = not allowed.
+	Time *Time
+}
+
+// A Template is a compiled text setting. It is immutable and safe for concurrent use.
+type Template struct {
+	text   string
+	parts  []part
+	opts   Options
+	clock  clock
+	static bool
+}
+
+type kind uint8
+
+const (
+	literal kind = iota
+	topic
+	partition
+	connectorName
+	key
+	value
+	header
+	offset
+	timestamp
+	id
+	timeOf
+	position
+)
+
+// A part is a literal or one field.
+type part struct {
+	kind    kind
+	text    []byte      // of a literal
+	field   string      // as written, without braces
+	path    *serde.Path // below key or value; nil = the whole
+	header  string
+	width   int
+	pattern pattern
+}
+
+// Text is what the template was compiled from.
+func (t *Template) Text() string { return t.text }
+
+// Constant reports whether the text is the same for every record of a batch: it depends on
+// topic, partition, connector and position only.
+func (t *Template) Constant() bool { return t.static }
+
+// HasPosition reports whether the text holds {position}.
+func (t *Template) HasPosition() bool {
+	for i := range t.parts {
+		if t.parts[i].kind == position {
+			return true
+		}
+	}
+	return false
+}
+
+// Append appends the text for the i-th record of b to dst. position is what {position} shows.
+// An error is of class Permanent: it is about this record, and names the field. dst comes back unchanged then.
+func (t *Template) Append(dst []byte, b *connector.Batch, i int, position int64) ([]byte, error) {
+	start := len(dst)
+	out := dst
+	for n := range t.parts {
+		p := &t.parts[n]
+		if p.kind == literal {
+			out = append(out, p.text...)
+			continue
+		}
+		var err error
+		from := len(out)
+		out, err = t.appendField(out, p, b, i, position)
+		if err != nil {
+			return dst, connector.Permanent.Errorf("{%s} of %q: %w", p.field, t.text, err)
+		}
+		if t.opts.Path && len(out) == from {
+			out = append(out, t.opts.Null...)
+		}
+	}
+	if t.opts.Path {
+		if err := checkSegments(out[start:]); err != nil {
+			return dst, connector.Permanent.Errorf("path %q: %w", t.text, err)
+		}
+	}
+	return out, nil
+}
+
+func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, first int64) ([]byte, error) {
+	s, r := b.Source(), b.At(i)
+	switch p.kind {
+	case topic:
+		return t.appendString(dst, s.Topic), nil
+	case connectorName:
+		return t.appendString(dst, s.Connector), nil
+	case partition:
+		return appendInt(dst, int64(s.ID), p.width), nil
+	case offset:
+		return appendInt(dst, r.Offset, p.width), nil
+	case timestamp:
+		return appendInt(dst, r.Timestamp, p.width), nil
+	case position:
+		return appendInt(dst, first, p.width), nil
+	case id:
+		return b.AppendID(dst, i), nil
+	case timeOf:
+		when, err := t.clock.of(r)
+		if err != nil {
+			return dst, err
+		}
+		return p.pattern.append(dst, when)
+	case key:
+		return t.appendValue(dst, at(r.Key, p.path))
+	case value:
+		return t.appendValue(dst, at(r.Value, p.path))
+	default:
+		v := headerOf(r, p.header)
+		if v == nil {
+			return t.appendNull(dst, "missing")
+		}
+		return t.appendEscaped(dst, v), nil
+	}
+}
+
+func at(v serde.Value, p *serde.Path) serde.Value {
+	if p == nil {
+		return v
+	}
+	return v.Get(p)
+}
+
+// headerOf is the last header of that name, as Kafka's Headers.lastHeader has it; nil if there is none.
+func headerOf(r *connector.Record, name string) []byte {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if r.Headers[i].Name == name {
+			return r.Headers[i].Value
+		}
+	}
+	return nil
+}
+
+func (t *Template) appendNull(dst []byte, what string) ([]byte, error) {
+	if t.opts.Null == "" {
+		return dst, fmt.Errorf("it is %s", what)
+	}
+	return append(dst, t.opts.Null...), nil
+}
+
+func (t *Template) appendValue(dst []byte, v serde.Value) ([]byte, error) {
+	switch v.Kind() {
+	case serde.Missing, serde.Null:
+		return t.appendNull(dst, v.Kind().String())
+	case serde.String, serde.Bytes:
+		text, _ := v.Text()
+		return t.appendEscaped(dst, text), nil
+	}
+	n := len(dst)
+	out, err := v.AppendText(dst)
+	if err != nil {
+		return dst, err
+	}
+	if t.opts.Escape == nil {
+		return out, nil
+	}
+	// The escaped form goes behind the plain one and is then moved over it: no second buffer.
+	m := len(out)
+	out = t.opts.Escape(out, out[n:m])
+	return append(out[:n], out[m:]...), nil
+}
+
+func (t *Template) appendEscaped(dst, v []byte) []byte {
+	if t.opts.Escape == nil {
+		return append(dst, v...)
+	}
+	if len(v) == 0 {
+		return dst // Append puts Null where a path needs one
+	}
+	return t.opts.Escape(dst, v)
+}
+
+func (t *Template) appendString(dst []byte, s string) []byte {
+	return t.appendEscaped(dst, []byte(s))
+}
+
+// appendInt appends v with zeros in front up to width, the sign included, as %0*d does.
+func appendInt(dst []byte, v int64, width int) []byte {
+	if v < 0 {
+		dst = append(dst, '-')
+		width--
+	}
+	var digits [20]byte
+	text := strconv.AppendUint(digits[:0], magnitude(v), 10)
+	for range width - len(text) {
+		dst = append(dst, '0')
+	}
+	return append(dst, text...)
+}
+
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
+}
