@@ -1,0 +1,101 @@
+package redisgeo
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/connector"
+)
+
+func TestValidate(t *testing.T) {
+	if err := config("redis:6379").Validate(); err != nil {
+		t.Errorf("a plain configuration is refused: %v", err)
+	}
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string // "": valid
+	}{
+		"list in one text":     {func(c *Config) { c.Addrs = []string{"a:1, b:2,"} }, ""},
+		"IPv6":                 {func(c *Config) { c.Addrs = []string{"[::1]:6379"} }, ""},
+		"no address":           {func(c *Config) { c.Addrs = nil }, "addrs: give at least one"},
+		"only commas":          {func(c *Config) { c.Addrs = []string{" , "} }, "addrs: give at least one"},
+		"no port":              {func(c *Config) { c.Addrs = []string{"redis"} }, `addrs: "redis" isn't host:port`},
+		"URL":                  {func(c *Config) { c.Addrs = []string{"redis://u:hunter2@redis:6379/1"} }, "addrs: \"redis://redis:6379/1\" is a URL"},
+		"two single nodes":     {func(c *Config) { c.Addrs, c.Mode = []string{"a:1", "b:2"}, modeSingle }, "addrs: holds 2"},
+		"mode":                 {func(c *Config) { c.Mode = "sentinel" }, `mode: is "sentinel"; must be one of auto, single, cluster`},
+		"no key":               {func(c *Config) { c.Key = "" }, "key: give"},
+		"key with a bad field": {func(c *Config) { c.Key = "cars#{value.}" }, "key: "},
+		"key with {time}":      {func(c *Config) { c.Key = "cars#{time:HH}" }, "key: "},
+		"companion's key":      {func(c *Config) { c.Key = "cars:millrace:seen" }, "key: "},
+		"long key":             {func(c *Config) { c.Key = strings.Repeat("k", 1025) }, "key: has 1025 bytes"},
+		"no member":            {func(c *Config) { c.Member = "" }, "member: give"},
+		"bad member":           {func(c *Config) { c.Member = "value." }, "member: "},
+		"no longitude":         {func(c *Config) { c.Longitude = "" }, "longitude: give"},
+		"bad longitude":        {func(c *Config) { c.Longitude = "lng" }, "longitude: "},
+		"no latitude":          {func(c *Config) { c.Latitude = "" }, "latitude: give"},
+		"on_tombstone":         {func(c *Config) { c.OnTombstone = "delete" }, "on_tombstone: "},
+		"write":                {func(c *Config) { c.Write = "" }, "write: "},
+		"version with fast":    {func(c *Config) { c.Version = "value.seq" }, "version: only counts"},
+		"bad version":          {func(c *Config) { c.Write, c.Version = writeNewest, "1 +" }, "version: "},
+		"expire":               {func(c *Config) { c.Expire = connector.Duration(time.Millisecond) }, "expire: is 1ms; at least 1s"},
+		"negative expire":      {func(c *Config) { c.Expire = -1 }, "expire: is negative"},
+		"negative db":          {func(c *Config) { c.DB = -1 }, "db: "},
+		"db of a cluster":      {func(c *Config) { c.DB, c.Mode = 1, modeCluster }, "db: "},
+		"user only":            {func(c *Config) { c.Username = "u" }, "password: "},
+		"tls not enabled":      {func(c *Config) { c.TLS.CAFile = "ca.pem" }, "tls: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config("redis:6379", tc.change)
+			err := c.Validate()
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error shows a password: %v", err)
+			}
+			if _, opened := c.Open(t.Context()); tc.want != "" && (opened == nil || opened.Error() != err.Error()) {
+				t.Errorf("Open says %v, Validate %v", opened, err)
+			}
+		})
+	}
+}
+
+func TestValidateNamesAllMistakes(t *testing.T) {
+	err := Config{}.Validate()
+	for _, want := range []string{"addrs", "mode", "key", "member", "longitude", "latitude", "on_tombstone", "write"} {
+		if err == nil || !strings.Contains(err.Error(), want+":") {
+			t.Errorf("%v doesn't name %s", err, want)
+		}
+	}
+}
+
+func TestCAFile(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(empty, []byte("not PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{empty: "holds no certificate", empty + "x": "no such file"} {
+		c := config("localhost:1", func(c *Config) { c.TLS = TLS{Enabled: true, CAFile: file} })
+		if _, err := c.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "tls.ca_file") || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want tls.ca_file and %q", err, want)
+		}
+	}
+}
+
+func TestPasswordIsMasked(t *testing.T) {
+	c := config("redis:6379", func(c *Config) { c.Password = "hunter2" })
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{string(text), fmt.Sprintf("%v %+v %#v %s", c, c, c, c.Password)} {
+		if strings.Contains(shown, "hunter2") {
+			t.Errorf("the password shows in %s", shown)
+		}
+	}
+}
