@@ -1,0 +1,19 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // images without a file system have no time zones
+
+	"github.com/redis/go-redis/v9/logging"
+)
+
+func main() {
+	logging.Disable() // the sink reports what go-redis would print besides
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr, color: isTerminal(os.Stderr), signals: signals, plugins: plugins()}
+	os.Exit(c.execute(context.Background(), os.Args[1:]))
+}

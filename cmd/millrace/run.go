@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/config"
+)
+
+// beside is the memory that a process needs beside its byte budget: code, buffers of clients, garbage that
+// isn't collected yet. With the default budget the limit is 218 MiB, so that the process fits into 256 MiB.
+const beside = 90 << 20
+
+// runOptions are the flags of run.
+type runOptions struct {
+	budget connector.Bytes
+	log    string
+	level  slog.Level
+	status connector.Duration
+}
+
+func (c *command) runCommand() *cobra.Command {
+	o := runOptions{budget: 128 << 20, log: "text", status: connector.Duration(10 * time.Second)}
+	cmd := &cobra.Command{
+		Use:   "run FILE...",
+		Short: "Run the connectors of configuration files",
+		Long: `Run all connectors of configuration files in this process. One that fails leaves the others
+running. The first SIGINT or SIGTERM lets them finish what they have begun, commit and
+leave their groups; the second stops the process at once. Logs go to the standard error.
+
+GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB: 218 MiB by default.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error { return c.run(cmd.Context(), paths, o) },
+	}
+	cmd.Flags().TextVar(&o.budget, "budget", o.budget, "memory for records, of all connectors together")
+	cmd.Flags().StringVar(&o.log, "log", o.log, "logs as text or json")
+	cmd.Flags().TextVar(&o.level, "log-level", o.level, "least level of logs: debug, info, warn or error")
+	cmd.Flags().TextVar(&o.status, "status", o.status, "how often each connector's status is logged; 0s is never")
+	return cmd
+}
+
+// logger makes the logger that the flags ask for.
+func (o runOptions) logger(w io.Writer) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: o.level}
+	switch o.log {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, fmt.Errorf("--log is text or json, not %q", o.log)
+}
+
+func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
+	log, err := o.logger(c.err)
+	if err != nil {
+		return err
+	}
+	if o.budget <= 0 || o.status < 0 {
+		return errors.New("--budget must be above 0, --status not below")
+	}
+	files, err := c.plugins.Load(paths...)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(o.budget) + beside)
+	}
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
+	budget := connector.NewBudget(int64(o.budget))
+	var running sync.WaitGroup
+	var runners []*runner
+	for _, f := range files {
+		for _, conn := range f.Connectors {
+			r := &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status)}
+			runners = append(runners, r)
+			running.Go(func() { r.run(ctx) })
+		}
+	}
+	if err := c.wait(&running, log, drain); err != nil {
+		return err
+	}
+	var failed []string
+	for _, r := range runners {
+		if r.err != nil {
+			failed = append(failed, r.config.Name)
+		}
+	}
+	if len(failed) > 0 {
+		return failure{fmt.Errorf("%d of %s failed: %s", len(failed), count(len(runners), "connector"), strings.Join(failed, ", "))}
+	}
+	return nil
+}
+
+// wait returns when all have ended, or at the second signal.
+func (c *command) wait(running *sync.WaitGroup, log *slog.Logger, drain func()) error {
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	for n := 0; ; n++ {
+		select {
+		case <-ended:
+			return nil
+		case s := <-c.signals:
+			if n > 0 {
+				return failure{errors.New("stopped before all was written and committed; it will be read again")}
+			}
+			log.Info("finishing what has begun; a second signal stops at once", "signal", s.String())
+			drain()
+		}
+	}
+}
+
+// A runner runs one connector.
+type runner struct {
+	config *config.Connector
+	log    *slog.Logger
+	budget *connector.Budget
+	status time.Duration
+	err    error // why it ended, to be read when it has
+}
+
+func (r *runner) run(ctx context.Context) {
+	log := r.log.With("connector", r.config.Name)
+	conn, closer, err := r.open(ctx, log)
+	if conn == nil {
+		if r.err = err; err != nil {
+			log.Error("failed", "error", err)
+		}
+		return
+	}
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { report(watching, log, conn, r.status) })
+	err = conn.Run(ctx)
+	stop()
+	watch.Wait()
+	if r.err = errors.Join(err, closer.Close()); r.err != nil {
+		log.Error("failed", "error", r.err)
+	}
+}
+
+// open opens the connector. What a service that doesn't answer, or doesn't let us in, refuses is tried again,
+// because nobody would start this connector while others go on.
+func (r *runner) open(ctx context.Context, log *slog.Logger) (*connector.Connector, io.Closer, error) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		conn, closer, err := r.config.Open(ctx, connector.WithLogger(r.log), connector.WithBudget(r.budget))
+		switch {
+		case err == nil:
+			return conn, closer, nil
+		case ctx.Err() != nil:
+			return nil, nil, nil
+		}
+		switch connector.ClassOf(err) {
+		case connector.Retryable, connector.Systemic:
+		default:
+			return nil, nil, err
+		}
+		wait := max(wait, connector.LeastWait(err))
+		log.Error("can't start yet", "error", err, "again_in", wait)
+		select {
+		case <-ctx.Done():
+			return nil, nil, nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// report logs a connector's status until ctx ends.
+func report(ctx context.Context, log *slog.Logger, conn *connector.Connector, every time.Duration) {
+	if every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	before := conn.Status()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := conn.Status()
+		log.Info("status", statusLine(before, now, every)...)
+		before = now
+	}
+}
+
+// statusLine says what a connector did between two looks at it, and what troubles it.
+func statusLine(before, now connector.Status, d time.Duration) []any {
+	var lag int64
+	states := map[connector.State]int{}
+	trouble := now.Error
+	for i := range now.Partitions {
+		p := &now.Partitions[i]
+		lag += p.Lag()
+		states[p.State]++
+		if trouble == "" && p.State != connector.StateRunning && p.Error != "" {
+			trouble = p.Partition.String() + ": " + p.Error
+		}
+	}
+	read := now.Totals[connector.MetricRead] - before.Totals[connector.MetricRead]
+	line := []any{
+		"records_per_s", int64(float64(read)/d.Seconds() + 0.5),
+		"lag", lag,
+		"written", now.Totals[connector.MetricWritten],
+		"dead_letters", now.Totals[connector.MetricBuried],
+		"partitions", len(now.Partitions),
+		"held_bytes", now.Held,
+	}
+	for _, s := range []connector.State{connector.StateRecovering, connector.StateRetrying, connector.StateBlocked, connector.StateHalted} {
+		if states[s] > 0 {
+			line = append(line, string(s), states[s])
+		}
+	}
+	if trouble != "" {
+		line = append(line, "error", trouble)
+	}
+	return line
+}
