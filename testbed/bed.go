@@ -1,0 +1,84 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+)
+
+// A Bed is the services that tests of many packages share.
+type Bed struct {
+	Dir string // of the services' data and logs
+
+	kafka                         *Brokers
+	redis, redisCluster, redisTLS *Redis
+}
+
+// A Part is a service of a Bed that was started, or couldn't be.
+type Part struct {
+	Name string
+	Took time.Duration
+	Err  error
+}
+
+// StartBed starts the shared services one after the other and calls report after each. It
+// goes on after a part that couldn't be started, so that all of these become known; then it stops
+// the others, keeps the logs, and returns the errors.
+func StartBed(ctx context.Context, report func(Part)) (*Bed, error) {
+	dir, err := os.MkdirTemp("", "millrace-")
+	if err != nil {
+		return nil, err
+	}
+	b := &Bed{Dir: dir}
+	var errs []error
+	for _, part := range []struct {
+		name  string
+		start func() error
+	}{
+		{"Kafka, one node", func() (err error) { b.kafka, err = startKafka(ctx, dir, KafkaOptions{}); return }},
+		{"Redis", func() (err error) { b.redis, err = startRedis(ctx, dir); return }},
+		{"Redis cluster", func() (err error) { b.redisCluster, err = startRedisCluster(ctx, dir); return }},
+		{"Redis with TLS and ACL", func() (err error) { b.redisTLS, err = startRedisTLS(ctx, dir); return }},
+	} {
+		begin := time.Now()
+		err := part.start()
+		report(Part{part.name, time.Since(begin), err})
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		_ = b.Stop(true) // keeping the folder, it can't fail
+		return nil, err
+	}
+	return b, nil
+}
+
+// Env is the environment that names the services to tests: "MILLRACE_KAFKA=127.0.0.1:15123" and so on.
+func (b *Bed) Env() []string {
+	return []string{
+		EnvKafka + "=" + strings.Join(b.kafka.Addrs, ","),
+		EnvRedis + "=" + strings.Join(b.redis.Addrs, ","),
+		EnvRedisCluster + "=" + strings.Join(b.redisCluster.Addrs, ","),
+		EnvRedisTLS + "=" + strings.Join(b.redisTLS.Addrs, ","),
+		EnvRedisCA + "=" + b.redisTLS.CAFile,
+		EnvRedisUser + "=" + b.redisTLS.Username,
+		EnvRedisPassword + "=" + b.redisTLS.Password,
+	}
+}
+
+// Stop ends the services. Their folder is removed, unless keep is set.
+func (b *Bed) Stop(keep bool) error {
+	if b.kafka != nil {
+		killAll(b.kafka.Nodes)
+	}
+	for _, r := range []*Redis{b.redis, b.redisCluster, b.redisTLS} {
+		if r != nil {
+			killAll(r.Nodes)
+		}
+	}
+	if keep {
+		return nil
+	}
+	return os.RemoveAll(b.Dir)
+}
