@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+// A result is what bench prints of a case.
+type result struct {
+	Case        string  `json:"case"`
+	Ratio       float64 `json:"ratio"` // median of pipeline CPU / floor CPU, pair by pair
+	Low         float64 `json:"low"`   // of the interval of the median
+	High        float64 `json:"high"`
+	Target      float64 `json:"target"`
+	Pairs       int     `json:"pairs"`
+	Records     int64   `json:"records"`
+	FloorCPU    float64 `json:"floor_cpu_s_per_million"`
+	PipelineCPU float64 `json:"millrace_cpu_s_per_million"`
+	FloorRSS    float64 `json:"floor_rss_mib"`
+	PipelineRSS float64 `json:"millrace_rss_mib"`
+}
+
+// A sample is what one process used.
+type sample struct{ cpu, rss float64 }
+
+// measure runs the pairs of a case, in changing order.
+func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (result, error) {
+	r := result{Case: c.name, Target: c.target, Pairs: s.pairs, Records: s.records}
+	var ratios, floorCPU, pipeCPU, floorRSS, pipeRSS []float64
+	// One pair more, which isn't counted, warms the broker's page cache.
+	for i := -1; i < s.pairs; i++ {
+		roles := []string{"floor", "pipeline"}
+		if i%2 != 0 {
+			slices.Reverse(roles)
+		}
+		got := map[string]sample{}
+		for _, role := range roles {
+			var err error
+			if got[role], err = spawn(ctx, s, c, role, i); err != nil {
+				return r, fmt.Errorf("%s, pair %d: %w", role, i+1, err)
+			}
+		}
+		if i < 0 {
+			continue
+		}
+		f, p := got["floor"], got["pipeline"]
+		ratios = append(ratios, p.cpu/f.cpu)
+		floorCPU, pipeCPU = append(floorCPU, f.cpu), append(pipeCPU, p.cpu)
+		floorRSS, pipeRSS = append(floorRSS, f.rss), append(pipeRSS, p.rss)
+		fmt.Fprintf(progress, "%-14s pair %2d of %d: floor %.2f s, millrace %.2f s of CPU, ratio %.3f\n", c.name, i+1, s.pairs, f.cpu, p.cpu, p.cpu/f.cpu)
+	}
+	million := float64(s.records) / 1e6
+	r.Ratio = median(ratios)
+	r.Low, r.High = interval(ratios)
+	r.FloorCPU, r.PipelineCPU = round(median(floorCPU)/million), round(median(pipeCPU)/million)
+	r.FloorRSS, r.PipelineRSS = round(median(floorRSS)), round(median(pipeRSS))
+	r.Ratio, r.Low, r.High = round(r.Ratio), round(r.Low), round(r.High)
+	return r, nil
+}
+
+func round(f float64) float64 { return math.Round(f*1000) / 1000 }
+
+// spawn runs one child and reads what it used from the kernel.
+func spawn(ctx context.Context, s settings, c benchCase, role string, pair int) (sample, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return sample{}, err
+	}
+	dir, err := os.MkdirTemp("", "millrace-bench-")
+	if err != nil {
+		return sample{}, err
+	}
+	defer os.RemoveAll(dir)
+	args := []string{"--child", role, "--case", c.name, "--topic", string(c.data), "--brokers", s.brokers, "--redis", s.redis,
+		"--dir", dir, "--records", strconv.FormatInt(s.records, 10)}
+	if s.profile != "" && pair == s.pairs-1 {
+		args = append(args, "--profile", filepath.Join(s.profile, c.name+"-"+role+".prof"))
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return sample{}, err
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	return sample{cpu: cpu.Seconds(), rss: float64(rss) / 1024}, nil
+}
+
+func median(xs []float64) float64 {
+	s := slices.Sorted(slices.Values(xs))
+	n := len(s)
+	if n%2 == 1 {
+		return s[n/2]
+	}
+	return (s[n/2-1] + s[n/2]) / 2
+}
+
+// interval is the shortest pair of order statistics that holds the median with at least 95 % probability, whatever the
+// distribution (sign test); all of the range for fewer than six values.
+func interval(xs []float64) (low, high float64) {
+	s := slices.Sorted(slices.Values(xs))
+	n := len(s)
+	k := 0
+	for tail := 0.0; k < n/2; k++ {
+		tail += binomial(n, k) * math.Pow(0.5, float64(n))
+		if 2*tail > 0.05 {
+			break
+		}
+	}
+	k = max(0, k-1)
+	return s[k], s[n-1-k]
+}
+
+func binomial(n, k int) float64 {
+	b := 1.0
+	for i := range k {
+		b = b * float64(n-i) / float64(i+1)
+	}
+	return b
+}
