@@ -86,6 +86,15 @@ func (s *share) charge(n int64) {
 	}
 }
 
+// rebase changes what is always held.
+func (s *share) rebase(base int64) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.add(base - s.base)
+	s.base = base
+	s.b.wake()
+}
+
 // full reports whether there is more than the budget allows.
 func (s *share) full() bool {
 	s.b.mu.Lock()

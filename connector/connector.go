@@ -19,7 +19,8 @@ type Connector struct {
 	log       *slog.Logger
 	ctx       context.Context // of Run, for what its partitions inherit
 	share     *share
-	window    int64 // most bytes of one Poll
+	window    int64 // what one Poll is expected to return
+	least     int64 // what the consumer says that it returns at least
 	totals    totals
 	inflight  map[Loader]chan struct{}
 	commands  chan func() // run by the poller between two polls
@@ -72,7 +73,8 @@ func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 		c.budget = NewBudget(128 << 20)
 	}
 	if w, ok := consumer.(interface{ Window() int64 }); ok {
-		c.window = w.Window()
+		c.least = w.Window()
+		c.window = c.least
 	}
 	c.share = c.budget.join(2*c.window, c.window)
 	for i := range c.routes {

@@ -97,7 +97,8 @@ func text(v serde.Value) string {
 // keyed is a sink that keeps order per key.
 type keyed struct{ *sink }
 
-func (keyed) Key(_ *connector.Batch, r *connector.Record) (uint64, bool) {
+func (keyed) Key(b *connector.Batch, i int) (uint64, bool) {
+	r := b.At(i)
 	h := uint64(14695981039346656037)
 	for _, c := range r.RawKey {
 		h = (h ^ uint64(c)) * 1099511628211

@@ -122,8 +122,8 @@ const (
 // A Keyer is a Loader that keeps order per a key of its own: a row's key, a member's
 // name. Records with equal keys are loaded in order; without a Keyer all of a partition are.
 type Keyer interface {
-	// Key is a hash of the record's key in the sink; ok is false where order doesn't matter.
-	Key(b *Batch, r *Record) (key uint64, ok bool)
+	// Key is a hash of the i-th record's key in the sink; ok is false where order doesn't matter.
+	Key(b *Batch, i int) (key uint64, ok bool)
 }
 
 // A Limited is a Loader that says how it wants to be called.

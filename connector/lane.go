@@ -44,7 +44,7 @@ func (p *partition) assignLanes(e *entry, view *Batch) {
 		it := item{e: e, i: int32(i)}
 		n := 0
 		if keyer != nil {
-			it.key, it.keyed = keyer.Key(view, &view.records[i])
+			it.key, it.keyed = keyer.Key(view, i)
 			// The high bits choose the lane: sinks may use the low ones.
 			n = int(it.key >> 32 % uint64(len(p.lanes)))
 		}

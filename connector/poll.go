@@ -23,6 +23,9 @@ func (c *Connector) poll(ctx context.Context) {
 			bytes += b.source.Bytes
 		}
 		c.share.charge(bytes - c.window)
+		if len(batches) > 0 {
+			c.expect(bytes)
+		}
 		c.dispatch(batches)
 		c.balance()
 		if err == nil || ctx.Err() != nil {
@@ -35,6 +38,13 @@ func (c *Connector) poll(ctx context.Context) {
 			failures++
 		}
 	}
+}
+
+// expect notes what polls return: unpacked, and so often more than what the consumer can say of its fetches. As much
+// again lies in the client.
+func (c *Connector) expect(bytes int64) {
+	c.window = max(c.least, bytes)
+	c.share.rebase(c.window)
 }
 
 // room waits until the budget has room for one fetch. Meanwhile it runs commands, and asks the partition that
@@ -142,7 +152,7 @@ func (c *Connector) balance() {
 	}
 	fair := c.budget.total / int64(len(parts)+1)
 	for _, p := range parts {
-		high := max(fair, 6*p.largest)
+		high := min(max(fair, 6*p.largest), max(fair, c.budget.total/2))
 		if p.reading && p.low.Load() == 0 && p.held.Load() > high {
 			c.consumer.Pause(p.Partition)
 			p.low.Store(high / 4)

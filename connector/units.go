@@ -12,8 +12,8 @@ import (
 // d for days of 24 hours besides: "90s", "1h30m", "90d".
 type Duration time.Duration
 
-// ParseDuration reads "90s", "1h30m" or "90d".
-func ParseDuration(s string) (Duration, error) {
+// parseDuration reads "90s", "1h30m" or "90d".
+func parseDuration(s string) (Duration, error) {
 	days, rest, found := strings.Cut(s, "d")
 	if !found {
 		d, err := time.ParseDuration(s)
@@ -54,9 +54,9 @@ func (d Duration) String() string {
 // MarshalText is String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText is ParseDuration.
+// UnmarshalText reads "90s", "1h30m" or "90d".
 func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := ParseDuration(string(text))
+	v, err := parseDuration(string(text))
 	if err == nil {
 		*d = v
 	}
@@ -76,8 +76,8 @@ var byteUnits = []struct {
 
 var errBytes = errors.New(`a size needs a unit, such as 512KiB, 128MiB or 128MB`)
 
-// ParseBytes reads "128MiB", "128MB" or "100B". A bare number is refused, because it is read as bytes by one person and as megabytes by the next.
-func ParseBytes(s string) (Bytes, error) {
+// parseBytes reads "128MiB", "128MB" or "100B". A bare number is refused, because it is read as bytes by one person and as megabytes by the next.
+func parseBytes(s string) (Bytes, error) {
 	for _, u := range byteUnits {
 		text, ok := strings.CutSuffix(s, u.name)
 		if !ok {
@@ -109,9 +109,9 @@ func (b Bytes) String() string {
 // MarshalText is String.
 func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
-// UnmarshalText is ParseBytes.
+// UnmarshalText reads "128MiB", "128MB" or "100B".
 func (b *Bytes) UnmarshalText(text []byte) error {
-	v, err := ParseBytes(string(text))
+	v, err := parseBytes(string(text))
 	if err == nil {
 		*b = v
 	}

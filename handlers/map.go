@@ -15,7 +15,8 @@ import (
 // Fields that aren't named are gone; Set keeps them.
 type Map struct {
 	// Fields of the new value, in this order, each with its rule:
-	// {car: value.car_id, km: value.distance_m / 1000}.
+	// {car: value.car_id, km: value.distance_m / 1000}. A field may have a mask, too:
+	// {phone: {rule: value.phone, mask: keep_last}}.
 	Fields []Field `yaml:"fields" short:"true"`
 	// What happens to tombstones: pass keeps them, apply makes a value of them too (value is nil then).
 	Tombstones Tombstones `yaml:"tombstones"`

@@ -60,7 +60,7 @@ func (t *Tape) BorrowString(s []byte) Value { return t.borrowed(String, s) }
 // BorrowBytes makes Bytes that share s: they are valid for as long as s doesn't change.
 func (t *Tape) BorrowBytes(s []byte) Value { return t.borrowed(Bytes, s) }
 
-// Bytes makes Bytes of a copy of s.
+// CopyBytes makes Bytes of a copy of s.
 func (t *Tape) CopyBytes(s []byte) Value {
 	off, n := t.keep(borrow(s))
 	return t.add(node{kind: Bytes, flag: flagBuf, off: off, n: n})

@@ -1,6 +1,7 @@
 package serde
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -152,7 +153,7 @@ value: // begins with c at i
 
 after: // a value ended before i
 	s.count++
-	if s.open == none || uint(i) >= uint(len(src)) || src[i] != ',' {
+	if uint(i) >= uint(len(src)) || src[i] != ',' {
 		i = s.space(i)
 		switch {
 		case s.open == none && i == len(src):
@@ -175,6 +176,9 @@ after: // a value ended before i
 	i++
 	if uint(i) >= uint(len(src)) || src[i] <= ' ' {
 		if i = s.space(i); i == len(src) {
+			if s.open == none {
+				return 0, s.commaBehind(i)
+			}
 			return 0, s.cut()
 		}
 	}
@@ -188,6 +192,9 @@ item: // a member or an element begins with c at i
 	}
 	p = &s.nodes[n]
 	if !s.object {
+		if s.open == none {
+			return 0, s.commaBehind(i)
+		}
 		goto value
 	}
 	if e := s.entries[place].next; e != 0 && c == '"' && i+17 <= len(src) {
@@ -384,6 +391,11 @@ func (s *scanner) space(i int) int {
 		}
 	}
 	return i
+}
+
+// commaBehind is the error of a document with a comma behind its value, the last one before i.
+func (s *scanner) commaBehind(i int) error {
+	return unexpected(s.src, bytes.LastIndexByte(s.src[:i], ','), "nothing behind the value", "")
 }
 
 // cut is the error of a document that ends inside a container.

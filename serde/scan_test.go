@@ -81,6 +81,7 @@ func TestJSONMessages(t *testing.T) {
 		`{"a"=1}`:                    "invalid JSON at byte 4: expected ':' after a member name, found '='",
 		`{"a":1,"b":2,"a":3}`:        `invalid JSON at byte 13: the member name "a" comes twice`,
 		`{"a":1}}`:                   "invalid JSON at byte 7: expected nothing behind the value, found '}'",
+		`1, `:                        "invalid JSON at byte 1: expected nothing behind the value, found ','",
 		`1,`:                         "invalid JSON at byte 1: expected nothing behind the value, found ','",
 		`[],1`:                       "invalid JSON at byte 2: expected nothing behind the value, found ','",
 		`[NaN]`:                      "invalid JSON at byte 1: expected a value, found 'N'",

@@ -43,10 +43,9 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, filepath.Join(root, "docs/millrace.schema.json"), schema)
-	check(t, filepath.Join(root, "docs/configuration.md"), between(t, filepath.Join(root, "docs/configuration.md"), configuration(p, docs)))
+	checkPart(t, filepath.Join(root, "docs/configuration.md"), configuration(p, docs))
 	for _, sink := range p.Plugins(config.KindSink) {
-		readme := filepath.Join(root, folder(sink.Defaults()), "README.md")
-		check(t, readme, between(t, readme, config.Markdown(sink.Settings(docs))))
+		checkPart(t, filepath.Join(root, folder(sink.Defaults()), "README.md"), config.Markdown(sink.Settings(docs)))
 	}
 }
 
@@ -74,21 +73,23 @@ func check(t *testing.T, path string, want []byte) {
 // The generated part of a Markdown file stands between two lines. The second is added where it is missing.
 const begin, end = "<!-- reference -->\n", "<!-- /reference -->\n"
 
-// between puts text into a file's generated part.
-func between(t *testing.T, path, text string) []byte {
+// checkPart compares the generated part of a Markdown file with what it should hold, or writes it.
+func checkPart(t *testing.T, path, text string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	before, after, found := strings.Cut(string(data), begin)
 	if !found {
-		t.Fatalf("%s has no line %q", path, strings.TrimSpace(begin))
+		t.Errorf("%s has no line %q", path, strings.TrimSpace(begin))
+		return
 	}
 	if _, rest, ok := strings.Cut(after, end); ok {
 		after = rest
 	}
-	return []byte(before + begin + text + end + after)
+	check(t, path, []byte(before+begin+text+end+after))
 }
 
 // configuration is the reference of everything that a file may hold.
@@ -217,6 +218,29 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	for _, s := range p.ConnectorSettings(docs) {
 		if s.Doc == "" {
 			t.Errorf("the setting %s has no comment", s.Name)
+		}
+	}
+}
+
+// TestSamples checks every configuration file that people copy from.
+func TestSamples(t *testing.T) {
+	for _, pattern := range []string{"sinks/*/sample.yaml", "examples/*/*.yaml"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := config.Environment{
+				Lookup:   func(string) (string, bool) { return "", false },
+				ReadFile: func(string) ([]byte, error) { return []byte("the contents of a file\n"), nil },
+			}
+			if _, err := plugins().Parse(f, data, env); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

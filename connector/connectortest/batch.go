@@ -10,7 +10,9 @@ import (
 )
 
 // TopicID is the topic id of the batches made here.
-var TopicID = [16]byte{0x6d, 0x69, 0x6c, 0x6c, 0x72, 0x61, 0x63, 0x65, 0, 0, 0, 0, 0, 0, 0, 1}
+func TopicID() [16]byte {
+	return [16]byte{0x6d, 0x69, 0x6c, 0x6c, 0x72, 0x61, 0x63, 0x65, 0, 0, 0, 0, 0, 0, 0, 1}
+}
 
 // An R is a record as tests write it.
 type R struct {
@@ -52,7 +54,7 @@ func Raw(topic string, partition int32, rs ...R) *connector.Batch {
 	}
 	return connector.NewBatch(connector.Source{
 		Partition: connector.Partition{Topic: topic, ID: partition},
-		TopicID:   TopicID, Connector: "test", Next: next,
+		TopicID:   TopicID(), Connector: "test", Next: next,
 	}, records, nil)
 }
 

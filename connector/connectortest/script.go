@@ -126,7 +126,7 @@ func (c *Consumer) Assign(ps ...connector.Partition) {
 		o := c.log.Committed(p)
 		c.log.mu.Lock()
 		a := connector.Assignment{
-			Partition: p, ClusterID: "script", TopicID: TopicID, Epoch: c.epoch,
+			Partition: p, ClusterID: "script", TopicID: TopicID(), Epoch: c.epoch,
 			Committed: o.At, Start: o.At, Meta: o.Meta, LogStart: c.log.start[p], LogEnd: c.log.end(p),
 		}
 		c.log.mu.Unlock()
@@ -224,7 +224,7 @@ func (c *Consumer) fetch() []*connector.Batch {
 		c.at[p] = next
 		c.fetched++
 		bs = append(bs, connector.NewBatch(connector.Source{
-			Partition: p, TopicID: TopicID, Next: next, End: c.log.end(p), Bytes: size,
+			Partition: p, TopicID: TopicID(), Next: next, End: c.log.end(p), Bytes: size,
 		}, records, c.release(records)))
 	}
 	return bs

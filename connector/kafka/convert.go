@@ -122,15 +122,17 @@ func (c converter) batch(rs []*kgo.Record, data, bytes, headers int) *connector.
 			return copied[at:len(copied):len(copied)]
 		}
 	}
+	records = records[:data]
+	i := 0
 	for _, r := range rs {
 		if r.Attrs.IsControl() {
 			r.Recycle()
 			continue
 		}
-		to := connector.Record{
-			RawKey: keep(r.Key), RawValue: keep(r.Value), Offset: r.Offset,
-			Timestamp: r.Timestamp.UnixMilli(), LogAppendTime: r.Attrs.TimestampType() == 1,
-		}
+		to := &records[i]
+		i++
+		to.RawKey, to.RawValue, to.Offset = keep(r.Key), keep(r.Value), r.Offset
+		to.Timestamp, to.LogAppendTime = r.Timestamp.UnixMilli(), r.Attrs.TimestampType() == 1
 		if len(r.Headers) > 0 {
 			at := len(room)
 			for _, h := range r.Headers {
@@ -138,7 +140,6 @@ func (c converter) batch(rs []*kgo.Record, data, bytes, headers int) *connector.
 			}
 			to.Headers = room[at:len(room):len(room)]
 		}
-		records = append(records, to)
 		r.Recycle()
 	}
 	c.source.Bytes = int64(cap(records))*recordSize + int64(cap(room))*headerSize + int64(max(bytes, cap(copied)))

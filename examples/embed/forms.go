@@ -99,8 +99,8 @@ func (l *batchLoader) Load(ctx context.Context, b *connector.Batch) error {
 }
 
 // Key keeps a car's positions in order.
-func (l *batchLoader) Key(_ *connector.Batch, r *connector.Record) (uint64, bool) {
-	return maphash.Bytes(l.seed, r.RawKey), true
+func (l *batchLoader) Key(b *connector.Batch, i int) (uint64, bool) {
+	return maphash.Bytes(l.seed, b.At(i).RawKey), true
 }
 
 func ownLoader(consumer connector.Consumer, dead connector.DeadLetter, client redis.UniversalClient) (*connector.Connector, error) {

@@ -4,7 +4,8 @@
 // The syntax is that of expr-lang (github.com/expr-lang/expr), whose parser
 // reads the text. The syntax tree is compiled to closures over serde.Value
 // rather than to expr's own bytecode, because a rule about records has to be
-// stricter than that: see Compile for what differs.
+// stricter than that: see Compile for what differs. Where the two agree, expr's
+// bytecode is the oracle of this package's tests.
 //
 // # Names
 //

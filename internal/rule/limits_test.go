@@ -14,7 +14,7 @@ func TestLimits(t *testing.T) {
 		{`any(1..200000, # > 300000)`, `false`},
 		{`len(1..1000000)`, `error: the rule makes more than 16 MiB`},
 		{`len(1..9223372036854775807)`, `error: the rule makes more than 16 MiB`},
-		{`let l = 1..5000; any(l, any(l, any(l, false)))`, `error: the rule takes more than 16777216 steps`},
+		{`let l = 1..5000; any(l, any(l, any(l, false)))`, `error: the rule takes more than 4194304 steps`},
 		{`len(repeat("a", 9223372036854775807))`, `error: the rule makes more than 16 MiB`},
 		{`len(repeat(repeat("a", 4000), 4000))`, `16000000`},
 		{`len(repeat(repeat("a", 5000), 5000))`, `error: the rule makes more than`},

@@ -21,7 +21,7 @@ const (
 	maxText  = 16 << 10 // bytes of an expression
 	maxNodes = 2_000    // nodes of its syntax tree
 	maxLoops = 16       // predicates within predicates
-	maxWork  = 1 << 24  // steps of one evaluation: an element visited, 16 bytes of text read
+	maxWork  = 1 << 22  // steps of one evaluation: an element visited, 16 bytes of text read
 	maxMade  = 16 << 20 // bytes of what one evaluation makes
 	maxKept  = 1 << 20  // bytes of scratch memory kept between evaluations
 )

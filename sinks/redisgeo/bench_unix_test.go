@@ -85,7 +85,7 @@ func BenchmarkKey(b *testing.B) {
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Key(batches[0], batches[0].At(n%1000))
+		s.Key(batches[0], n%1000)
 		n++
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/millrace/millrace/connector"
 )
@@ -96,6 +99,34 @@ func TestPasswordIsMasked(t *testing.T) {
 	for _, shown := range []string{string(text), fmt.Sprintf("%v %+v %#v %s", c, c, c, c.Password)} {
 		if strings.Contains(shown, "hunter2") {
 			t.Errorf("the password shows in %s", shown)
+		}
+	}
+}
+
+// TestSample: the sample names settings that there are.
+func TestSample(t *testing.T) {
+	text, err := os.ReadFile("sample.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Sink struct {
+			RedisGeo map[string]any `yaml:"redis_geo"`
+		} `yaml:"sink"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for f := range reflect.TypeFor[Config]().Fields() {
+		known[f.Tag.Get("yaml")] = true
+	}
+	if len(file.Sink.RedisGeo) < 5 {
+		t.Fatalf("the sample has settings %v", file.Sink.RedisGeo)
+	}
+	for name := range file.Sink.RedisGeo {
+		if !known[name] {
+			t.Errorf("there is no setting %s", name)
 		}
 	}
 }

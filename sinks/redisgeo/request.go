@@ -12,7 +12,7 @@ import (
 
 const (
 	membersPerCommand = 1000
-	membersPerScript  = 500 // a script's member costs Redis about three times as much
+	membersPerScript  = 500 // a member costs Redis about four times as much in the script
 )
 
 // A request is one command for one set.

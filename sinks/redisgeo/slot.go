@@ -19,7 +19,7 @@ func tagged(key string) bool {
 }
 
 // taggable reports whether a companion of the key can be in its slot.
-func taggable(key string) bool { return tagged(key) || !strings.Contains(key, "}") }
+func taggable(key string) bool { return tagged(key) || key != "" && !strings.Contains(key, "}") }
 
 // companion is a key in the slot of a taggable key.
 func companion(key, suffix string) string {

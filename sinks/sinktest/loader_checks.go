@@ -263,8 +263,8 @@ func checkKeyer(t testing.TB, h LoaderHarness) {
 		b := newBatch(t, partition(0), from, raws)
 		defer b.spoil()
 		var hs []uint64
-		for _, r := range b.Records() {
-			k, ok := keyer.Key(b.Batch, r)
+		for i := range b.Records() {
+			k, ok := keyer.Key(b.Batch, i)
 			if !ok {
 				k = 0
 			}
@@ -293,8 +293,8 @@ func checkKeyer(t testing.TB, h LoaderHarness) {
 		odd = append(odd, bad)
 	}
 	b := newBatch(t, partition(0), 0, odd)
-	for _, r := range b.Records() {
-		keyer.Key(b.Batch, r)
+	for i := range b.Records() {
+		keyer.Key(b.Batch, i)
 	}
 }
 

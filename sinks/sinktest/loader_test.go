@@ -119,7 +119,8 @@ func (l *logLoader) Load(ctx context.Context, b *connector.Batch) error {
 	return l.write(ctx, rows)
 }
 
-func (l *logLoader) Key(_ *connector.Batch, r *connector.Record) (uint64, bool) {
+func (l *logLoader) Key(b *connector.Batch, i int) (uint64, bool) {
+	r := b.At(i)
 	return maphash.Bytes(l.seed, r.RawKey), true
 }
 
@@ -415,7 +416,7 @@ type keyed struct {
 	key func(*connector.Record) uint64
 }
 
-func (k keyed) Key(_ *connector.Batch, r *connector.Record) (uint64, bool) { return k.key(r), true }
+func (k keyed) Key(b *connector.Batch, i int) (uint64, bool) { return k.key(b.At(i)), true }
 
 type negative struct{ connector.Loader }
 
