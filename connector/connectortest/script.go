@@ -320,7 +320,18 @@ func (c *Consumer) Seek(p connector.Partition, offset int64) {
 }
 
 // Notify sets the listener.
-func (c *Consumer) Notify(l connector.Listener) { c.listener = l }
+func (c *Consumer) Notify(l connector.Listener) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listener = l
+}
+
+// Notified reports whether a connector listens.
+func (c *Consumer) Notified() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listener.Assigned != nil
+}
 
 // Close gives up all partitions.
 func (c *Consumer) Close(context.Context) error {

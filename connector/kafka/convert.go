@@ -109,18 +109,9 @@ func (c converter) batch(rs []*kgo.Record, data, bytes, headers int) *connector.
 	if headers > 0 {
 		room = make([]connector.Header, 0, headers)
 	}
-	keep := func(b []byte) []byte { return b }
-	var copied []byte
+	var mem memory
 	if c.copies {
-		copied = c.bytes.get(bytes)
-		keep = func(b []byte) []byte {
-			if b == nil {
-				return nil
-			}
-			at := len(copied)
-			copied = append(copied, b...)
-			return copied[at:len(copied):len(copied)]
-		}
+		mem.own = c.bytes.get(bytes)
 	}
 	records = records[:data]
 	i := 0
@@ -131,23 +122,35 @@ func (c converter) batch(rs []*kgo.Record, data, bytes, headers int) *connector.
 		}
 		to := &records[i]
 		i++
-		to.RawKey, to.RawValue, to.Offset = keep(r.Key), keep(r.Value), r.Offset
+		to.RawKey, to.RawValue, to.Offset = mem.keep(r.Key), mem.keep(r.Value), r.Offset
 		to.Timestamp, to.LogAppendTime = r.Timestamp.UnixMilli(), r.Attrs.TimestampType() == 1
 		if len(r.Headers) > 0 {
 			at := len(room)
 			for _, h := range r.Headers {
-				room = append(room, connector.Header{Name: h.Key, Value: keep(h.Value)})
+				room = append(room, connector.Header{Name: h.Key, Value: mem.keep(h.Value)})
 			}
 			to.Headers = room[at:len(room):len(room)]
 		}
 		r.Recycle()
 	}
-	c.source.Bytes = int64(cap(records))*recordSize + int64(cap(room))*headerSize + int64(max(bytes, cap(copied)))
+	c.source.Bytes = int64(cap(records))*recordSize + int64(cap(room))*headerSize + int64(max(bytes, cap(mem.own)))
 	return connector.NewBatch(c.source, records, func() {
 		clear(records)
 		c.records.put(records)
-		if c.copies {
-			c.bytes.put(copied)
+		if mem.own != nil {
+			c.bytes.put(mem.own)
 		}
 	})
+}
+
+// memory is what a batch's raw bytes lie in: its own copy of them, which has room for all, or what franz-go made.
+type memory struct{ own []byte }
+
+func (m *memory) keep(b []byte) []byte {
+	if m.own == nil || b == nil {
+		return b
+	}
+	at := len(m.own)
+	m.own = append(m.own, b...)
+	return m.own[at:len(m.own):len(m.own)]
 }
