@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -39,22 +40,23 @@ func (p *partition) assignLanes(e *entry, view *Batch) {
 		p.startLanes()
 	}
 	keyer, _ := p.route.loader.(Keyer)
-	parts := make([][]item, len(p.lanes))
 	for i := range e.outputs {
-		it := item{e: e, i: int32(i)}
+		r := &e.outputs[i]
+		it := item{e: e, i: int32(i), bytes: int32(min(len(r.RawKey)+len(r.RawValue), math.MaxInt32))}
 		n := 0
 		if keyer != nil {
-			it.key, it.keyed = keyer.Key(view, i)
+			if key, ok := keyer.Key(view, i); ok {
+				it.key = max(key, 1)
+			}
 			// The high bits choose the lane: sinks may use the low ones.
 			n = int(it.key >> 32 % uint64(len(p.lanes)))
 		}
-		if parts[n] == nil {
-			parts[n] = make([]item, 0, len(e.outputs)/len(p.lanes)+16)
-		}
-		parts[n] = append(parts[n], it)
+		p.sorted[n] = append(p.sorted[n], it)
 	}
-	for n, items := range parts {
+	for n, items := range p.sorted {
 		p.lanes[n].put(items)
+		clear(items)
+		p.sorted[n] = items[:0]
 	}
 }
 
@@ -65,6 +67,7 @@ func (p *partition) startLanes() {
 	if keyed {
 		n = max(1, limits.InFlight/max(1, len(*p.c.parts.Load())))
 	}
+	p.sorted = make([][]item, n)
 	for range n {
 		l := &lane{p: p, limits: limits, keyed: keyed, tape: serde.NewTape(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 		p.lanes = append(p.lanes, l)
@@ -158,7 +161,10 @@ func (l *lane) take() (items []item, again bool) {
 	if len(l.retry) > 0 && (l.wholesale || !l.keyed) {
 		return nil, false
 	}
-	room := room{records: l.limits.Records, bytes: l.limits.Bytes}
+	if len(l.retry) == 0 && len(l.held) == 0 {
+		return l.next(), false
+	}
+	room := l.room()
 	blocked := l.blocked()
 	// Those held back come first, as far as their key is free again.
 	held := l.held[:0]
@@ -175,7 +181,7 @@ func (l *lane) take() (items []item, again bool) {
 	defer l.mu.Unlock()
 	for len(l.queue) > 0 {
 		it := l.queue[0]
-		if it.keyed && blocked[it.key] {
+		if it.key != 0 && blocked[it.key] {
 			l.held = append(l.held, it)
 		} else if room.take(it) {
 			items = append(items, it)
@@ -189,21 +195,30 @@ func (l *lane) take() (items []item, again bool) {
 
 // blocked are the keys of failed outputs.
 func (l *lane) blocked() map[uint64]bool {
-	if len(l.retry) == 0 && len(l.held) == 0 {
-		return nil
-	}
 	keys := make(map[uint64]bool, len(l.retry))
 	for _, it := range l.retry {
-		if it.keyed {
+		if it.key != 0 {
 			keys[it.key] = true
 		}
 	}
 	return keys
 }
 
+// next is as much of the queue as one Load may have.
+func (l *lane) next() []item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.fit(l.queue)
+	items := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	return items
+}
+
+func (l *lane) room() room { return room{records: l.limits.Records, bytes: l.limits.Bytes} }
+
 // fit is how many of the items one Load may have.
 func (l *lane) fit(items []item) int {
-	room := room{records: l.limits.Records, bytes: l.limits.Bytes}
+	room := l.room()
 	for n, it := range items {
 		if !room.take(it) {
 			return n
@@ -220,8 +235,7 @@ type room struct {
 }
 
 func (r *room) take(it item) bool {
-	rec := it.record()
-	n := int64(len(rec.RawKey) + len(rec.RawValue))
+	n := int64(it.bytes)
 	if r.taken && (r.records == 0 || n > r.bytes) {
 		return false
 	}

@@ -81,9 +81,9 @@ func (l *ledger) moveTo(at int64, meta string) {
 // An item is one output on its way through a lane.
 type item struct {
 	e     *entry
+	key   uint64 // of the sink; 0: order doesn't matter
 	i     int32
-	keyed bool
-	key   uint64
+	bytes int32 // of the record's key and value
 }
 
 func (it item) record() *Record { return &it.e.outputs[it.i] }

@@ -23,8 +23,9 @@ type partition struct {
 	log    *slog.Logger
 	steps  transform
 	ledger *ledger
-	stage  *stage  // with a Stager
-	lanes  []*lane // with a Loader
+	stage  *stage   // with a Stager
+	lanes  []*lane  // with a Loader
+	sorted [][]item // scratch memory: a batch's outputs by lane
 	fenced atomic.Bool
 	done   chan struct{} // the worker has ended
 	halted chan struct{} // closed: nothing more is taken in, because of an error that stays

@@ -14,8 +14,8 @@ import (
 )
 
 // Newest reads the newest n records of the settings' topics, by timestamp, without joining the group and without
-// committing. It reads up to n records at the end of each partition to choose from. The batches come by topic and
-// partition, their records in offset order; there may be fewer than n. ctx bounds the time it takes.
+// committing. It reads the last 2n+100 offsets of each partition to choose from. The batches come by topic and
+// partition, their records in offset order; of compacted topics there may be fewer than n. ctx bounds the time it takes.
 func Newest(ctx context.Context, c Config, n int) ([]*connector.Batch, error) {
 	if c.Group == "" {
 		c.Group = "none" // never used
@@ -65,7 +65,7 @@ type tail struct {
 	records   []connector.Record
 }
 
-// tails finds where the last n records of each partition begin; empty partitions have none.
+// tails finds where the last records of each partition begin, n of them in all likelihood; empty partitions have none.
 func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n int64) (map[connector.Partition]*tail, error) {
 	var ps []*partition
 	var names []string
@@ -100,7 +100,8 @@ func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n
 	for _, p := range ps {
 		end, _ := ends.Lookup(p.Topic, p.ID)
 		if start := starts[p.Partition]; end.Offset > start {
-			tails[p.Partition] = &tail{next: max(start, end.Offset-n), end: end.Offset}
+			// Offsets are also taken by markers, aborted records and what compaction removed.
+			tails[p.Partition] = &tail{next: max(start, end.Offset-2*n-100), end: end.Offset}
 		}
 	}
 	return tails, nil
