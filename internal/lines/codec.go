@@ -35,7 +35,7 @@ type encoder interface {
 }
 
 // NewCodec makes a codec; "" is None. level is the codec's own scale, 0 its default: gzip 1 to 9
-// (default 5 to 6, as klauspost/compress chooses), zstd 1 to 22, of which four differ (default 1, the fastest).
+// (default 5), zstd 1 to 22, of which klauspost/compress tells four apart (default 1, the fastest).
 func NewCodec(c Compression, level int) (*Codec, error) {
 	top := 0
 	switch c {

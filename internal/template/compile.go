@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/serde"
@@ -54,12 +55,14 @@ func Compile(text string, o Options) (*Template, error) {
 			return nil, err
 		}
 	}
-	t.static = true
+	t.static, t.timed, t.unit = true, true, time.Hour
 	for i := range t.parts {
-		switch t.parts[i].kind {
+		switch p := &t.parts[i]; p.kind {
 		case literal, topic, partition, connectorName, position:
+		case timeOf:
+			t.static, t.unit = false, min(t.unit, p.pattern.unit())
 		default:
-			t.static = false
+			t.static, t.timed = false, false
 		}
 	}
 	return t, nil

@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/serde"
@@ -35,7 +36,9 @@ type Template struct {
 	parts  []part
 	opts   Options
 	clock  clock
-	static bool
+	static bool          // no field changes within a batch
+	timed  bool          // none but times does
+	unit   time.Duration // how long all of its times show the same, at most an hour
 }
 
 type kind uint8
@@ -88,6 +91,7 @@ func (t *Template) HasPosition() bool {
 func (t *Template) Append(dst []byte, b *connector.Batch, i int, position int64) ([]byte, error) {
 	start := len(dst)
 	out := dst
+	var when moment
 	for n := range t.parts {
 		p := &t.parts[n]
 		if p.kind == literal {
@@ -96,7 +100,7 @@ func (t *Template) Append(dst []byte, b *connector.Batch, i int, position int64)
 		}
 		var err error
 		from := len(out)
-		out, err = t.appendField(out, p, b, i, position)
+		out, err = t.appendField(out, p, b, i, position, &when)
 		if err != nil {
 			return dst, connector.Permanent.Errorf("{%s} of %q: %w", p.field, t.text, err)
 		}
@@ -112,7 +116,33 @@ func (t *Template) Append(dst []byte, b *connector.Batch, i int, position int64)
 	return out, nil
 }
 
-func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, first int64) ([]byte, error) {
+// A Run tells without evaluating a template whether a record gives the same text as the one before. The zero Run
+// is ready for use, by one goroutine.
+type Run struct{ from, to int64 } // milliseconds that give the same text
+
+// Same reports whether the i-th record of b certainly gives the same text, but for its position, as the record of the
+// same topic and partition that Same was called for before. It is quick where only times vary.
+func (t *Template) Same(run *Run, b *connector.Batch, i int) bool {
+	if t.static {
+		return true
+	}
+	if !t.timed {
+		return false
+	}
+	when, err := t.clock.of(b.At(i))
+	if err != nil {
+		*run = Run{}
+		return false
+	}
+	ms := when.UnixMilli()
+	if ms >= run.from && ms < run.to {
+		return true
+	}
+	run.from, run.to = window(when, t.unit)
+	return false
+}
+
+func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, first int64, when *moment) ([]byte, error) {
 	s, r := b.Source(), b.At(i)
 	switch p.kind {
 	case topic:
@@ -130,11 +160,10 @@ func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, f
 	case id:
 		return b.AppendID(dst, i), nil
 	case timeOf:
-		when, err := t.clock.of(r)
-		if err != nil {
+		if err := when.set(&t.clock, r); err != nil {
 			return dst, err
 		}
-		return p.pattern.append(dst, when)
+		return p.pattern.append(dst, when), nil
 	case key:
 		return t.appendValue(dst, at(r.Key, p.path))
 	case value:
@@ -180,18 +209,21 @@ func (t *Template) appendValue(dst []byte, v serde.Value) ([]byte, error) {
 		text, _ := v.Text()
 		return t.appendEscaped(dst, text), nil
 	}
-	n := len(dst)
 	out, err := v.AppendText(dst)
 	if err != nil {
 		return dst, err
 	}
-	if t.opts.Escape == nil {
-		return out, nil
+	return t.escapeFrom(out, len(dst)), nil
+}
+
+// escapeFrom escapes what dst holds from n on. The escaped form goes behind the plain one and is then moved over it: no second buffer.
+func (t *Template) escapeFrom(dst []byte, n int) []byte {
+	if t.opts.Escape == nil || n == len(dst) {
+		return dst
 	}
-	// The escaped form goes behind the plain one and is then moved over it: no second buffer.
-	m := len(out)
-	out = t.opts.Escape(out, out[n:m])
-	return append(out[:n], out[m:]...), nil
+	m := len(dst)
+	dst = t.opts.Escape(dst, dst[n:m])
+	return append(dst[:n], dst[m:]...)
 }
 
 func (t *Template) appendEscaped(dst, v []byte) []byte {
@@ -205,7 +237,7 @@ func (t *Template) appendEscaped(dst, v []byte) []byte {
 }
 
 func (t *Template) appendString(dst []byte, s string) []byte {
-	return t.appendEscaped(dst, []byte(s))
+	return t.escapeFrom(append(dst, s...), len(dst))
 }
 
 // appendInt appends v with zeros in front up to width, the sign included, as %0*d does.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
@@ -230,6 +231,53 @@ func TestTimeFrom(t *testing.T) {
 	}
 }
 
+// TestSame: where Same says so, the texts are equal, in every zone, through each change of its offset.
+func TestSame(t *testing.T) {
+	for _, zone := range []string{"UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Africa/Monrovia"} {
+		for text, least := range map[string]int{
+			"{time:yyyy-MM-dd}": 800, "{time:yyyy}/{time:HH}": 800, "{time:HH-mm}": 0, "{time:ss}": 0, "{time:SSS}": 0,
+			"{topic}/{partition}": 1000, "{time:HH}/{key}": -1,
+		} {
+			tmpl, err := template.Compile(text, template.Options{Path: true, Time: &template.Time{Zone: zone}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, start := range []int64{
+				-1, 0, when,
+				time.Date(1972, 1, 6, 23, 30, 0, 0, time.UTC).UnixMilli(), // Monrovia's offset loses 44 minutes 30 seconds at 00:44:30
+				time.Date(2026, 3, 28, 20, 0, 0, 0, time.UTC).UnixMilli(), time.Date(2026, 10, 24, 20, 0, 0, 0, time.UTC).UnixMilli(),
+				time.Date(2026, 4, 4, 10, 0, 0, 0, time.UTC).UnixMilli(), time.Date(2026, 10, 3, 10, 0, 0, 0, time.UTC).UnixMilli(),
+			} {
+				var rs []connectortest.R
+				for i := range int64(1001) { // forth, and back at other times
+					at := start + min(i, 1000-i)*60_022 + i
+					rs = append(rs, connectortest.R{Key: "k", Value: "1", Timestamp: at})
+				}
+				b := connectortest.Batch(t, "cars", 0, rs...)
+				var run template.Run
+				var before string
+				same := 0
+				for i := range b.Len() {
+					text, err := tmpl.Append(nil, b, i, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if tmpl.Same(&run, b, i) && i > 0 {
+						same++
+						if string(text) != before {
+							t.Fatalf("%s in %s: Same, but %s after %s", tmpl.Text(), zone, text, before)
+						}
+					}
+					before = string(text)
+				}
+				if same < least || least < 0 && same > 0 {
+					t.Errorf("%s in %s: %d are the same", text, zone, same)
+				}
+			}
+		}
+	}
+}
+
 func TestEscapePath(t *testing.T) {
 	values := []string{"", "a", ".", "..", "...", ".a", "a.", "a/b", "a\\b", "%", "%2F", "~", "__null__", "%5F_null__", "\x00", "é", "\xff", " ",
 		strings.Repeat("a", 199), strings.Repeat("a", 200), strings.Repeat("a", 201), strings.Repeat("a", 200) + "b", strings.Repeat("/", 300), strings.Repeat("/", 301)}
@@ -259,11 +307,11 @@ func checkPart(t *testing.T, v, got string) {
 }
 
 func TestAppendDoesNotAllocate(t *testing.T) {
-	tmpl, err := template.Compile("dt={time:yyyy-MM-dd}/hour={time:HH}/{value.city}/{value.n}/{key}-{position:%010d}", template.Options{Path: true, Position: true, Time: &template.Time{}})
+	tmpl, err := template.Compile("{topic}/dt={time:yyyy-MM-dd}/hour={time:HH}/{value.city}/{value.n}/{key}/{header.h}/{connector}-{id}-{position:%010d}", template.Options{Path: true, Position: true, Time: &template.Time{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := one(t, connectortest.R{Key: "k/1", Value: `{"city":"São Paulo","n":12}`})
+	b := one(t, connectortest.R{Key: "k/1", Value: `{"city":"São Paulo","n":12}`, Headers: []connector.Header{{Name: "h", Value: []byte("v")}}})
 	dst := make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() { dst, _ = tmpl.Append(dst[:0], b, 0, 1) }); n > 0 {
 		t.Errorf("Append allocates %v times", n)

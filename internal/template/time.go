@@ -239,36 +239,91 @@ func (p pattern) shape() string {
 	return b.String()
 }
 
-func (p pattern) append(dst []byte, t time.Time) ([]byte, error) {
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return dst, fmt.Errorf("the year %d isn't one of 0 to 9999", year)
+// unit is how long the pattern shows the same, at most an hour.
+func (p pattern) unit() time.Duration {
+	unit := time.Hour
+	for _, e := range p {
+		switch e.letter {
+		case 'm':
+			unit = min(unit, time.Minute)
+		case 's':
+			unit = min(unit, time.Second)
+		case 'S':
+			unit = time.Millisecond
+		}
 	}
+	return unit
+}
+
+// window is the time around t, in milliseconds, that has the same unit on the clock of its zone. It is empty where
+// the zone changes its offset meanwhile.
+func window(t time.Time, unit time.Duration) (from, to int64) {
+	_, offset := t.Zone()
+	u, shift := unit.Milliseconds(), int64(offset)*1000
+	local := t.UnixMilli() + shift
+	local -= ((local % u) + u) % u
+	from, to = local-shift, local-shift+u
+	_, first := time.UnixMilli(from).In(t.Location()).Zone()
+	_, last := time.UnixMilli(to - 1).In(t.Location()).Zone()
+	if first != offset || last != offset {
+		return 0, 0
+	}
+	return from, to
+}
+
+// A moment is a record's time, taken apart once for all times of a template.
+type moment struct {
+	time           time.Time
+	year, day      int
+	month          time.Month
+	hour, min, sec int
+	known          bool
+}
+
+func (m *moment) set(c *clock, r *connector.Record) error {
+	if m.known {
+		return nil
+	}
+	t, err := c.of(r)
+	if err != nil {
+		return err
+	}
+	m.time = t
+	m.year, m.month, m.day = t.Date()
+	m.hour, m.min, m.sec = t.Clock()
+	if m.year < 0 || m.year > 9999 {
+		return fmt.Errorf("the year %d isn't one of 0 to 9999", m.year)
+	}
+	m.known = true
+	return nil
+}
+
+func (p pattern) append(dst []byte, m *moment) []byte {
 	for _, e := range p {
 		switch e.letter {
 		case 0:
 			dst = append(dst, e.text...)
 		case 'y', 'u':
-			v := year
+			v := m.year
 			if e.n == 2 {
 				v %= 100
 			}
 			dst = appendInt(dst, int64(v), e.n)
 		case 'M':
-			dst = appendInt(dst, int64(month), e.n)
+			dst = appendInt(dst, int64(m.month), e.n)
 		case 'd':
-			dst = appendInt(dst, int64(day), e.n)
+			dst = appendInt(dst, int64(m.day), e.n)
 		case 'H':
-			dst = appendInt(dst, int64(t.Hour()), e.n)
+			dst = appendInt(dst, int64(m.hour), e.n)
 		case 'm':
-			dst = appendInt(dst, int64(t.Minute()), e.n)
+			dst = appendInt(dst, int64(m.min), e.n)
 		case 's':
-			dst = appendInt(dst, int64(t.Second()), e.n)
+			dst = appendInt(dst, int64(m.sec), e.n)
 		case 'S':
-			dst = appendInt(dst, int64(t.Nanosecond()/1e6), e.n)
+			dst = appendInt(dst, int64(m.time.Nanosecond()/1e6), e.n)
 		case 'D':
-			dst = appendInt(dst, int64(t.YearDay()), e.n)
+			dst = appendInt(dst, int64(m.time.YearDay()), e.n)
 		}
 	}
-	return dst, nil
+	return dst
 }

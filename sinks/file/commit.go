@@ -216,7 +216,7 @@ func (s *staged) syncFolders(ctx context.Context) error {
 			if err != nil {
 				return failure("open", s.sink.full(dir), s.sink.dir, err)
 			}
-			err = syncDir(h)
+			err = s.sink.disk.syncDir(h)
 			_ = h.Close()
 			if err != nil {
 				return connector.Lost.Wrap(failure("sync", s.sink.full(dir), s.sink.dir, err))

@@ -18,9 +18,9 @@ import (
 
 // DeadLetterConfig is the settings of the dead letter that writes files.
 type DeadLetterConfig struct {
-	// Dir is the folder that files are written into. It is created if it is missing. Required.
+	// Folder to write into. It is created if it is missing. Required.
 	Dir string `yaml:"dir" short:"true"`
-	// Size of a file; the next one begins when it has reached it.
+	// Size of a file; when it is reached, the next file begins.
 	Size connector.Bytes `yaml:"size"`
 }
 
@@ -153,7 +153,7 @@ func (d *DeadLetter) create(connectorName string) (*letters, error) {
 	}
 	folder, err := os.Open(d.dir)
 	if err == nil {
-		err = errors.Join(syncDir(folder), folder.Close())
+		err = errors.Join(d.disk.syncDir(folder), folder.Close())
 	}
 	if err != nil {
 		return nil, errors.Join(failure("sync", d.dir, d.dir, err), f.Close(), os.Remove(name))

@@ -13,7 +13,8 @@ import (
 // A disk is what a Sink asks of the file system and what can fail halfway. Tests put faults here.
 type disk interface {
 	write(f *os.File, p []byte, at int64) error
-	sync(f *os.File) error
+	sync(f *os.File) error    // of a file
+	syncDir(f *os.File) error // makes the names in a folder survive a crash
 	link(root *os.Root, from, to string) error
 }
 
@@ -28,8 +29,8 @@ func (systemDisk) sync(f *os.File) error { return f.Sync() }
 
 func (systemDisk) link(root *os.Root, from, to string) error { return root.Link(from, to) }
 
-// syncDir makes the names in a folder survive a crash. File systems that can't sync a folder say EINVAL.
-func syncDir(f *os.File) error {
+// syncDir: file systems that can't sync a folder say EINVAL.
+func (systemDisk) syncDir(f *os.File) error {
 	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}

@@ -18,38 +18,38 @@ import (
 
 // Config is the settings of the file sink.
 type Config struct {
-	// Dir is the folder that files are written below. It is created if it is missing. All of it must lie in one
+	// Folder to write below. It is created if it is missing. All of it must lie in one
 	// file system, one with hard links. Required.
 	Dir string `yaml:"dir"`
-	// Path is the name of a file below dir, without its extension. It can hold {topic}, {partition}, {connector},
+	// Name of a file below dir, without its extension. It can hold {topic}, {partition}, {connector},
 	// {value.NAME}, {key}, {header.NAME}, {time:yyyy-MM-dd} and {position:%010d}, the offset of the
 	// file's first record. What a record holds is escaped (%2F for a slash), and __null__ stands for
 	// a missing, null or empty value. A path that ends in / gets {topic}+{partition}+{position:%010d}, one without
 	// {position} gets it at its end. Eight random hex digits and the extension follow.
 	Path string `yaml:"path" kind:"template"`
-	// Time says which time {time:...} in path shows.
+	// Which time {time:...} in path shows.
 	Time Time `yaml:"time"`
 	// Format of a line: json (the value as JSON, null for a tombstone) or raw (texts and bytes as they are,
 	// other values as JSON, an empty line for a tombstone; a text with a newline goes to the dead letter).
 	Format string `yaml:"format"`
-	// Compression is none, gzip or zstd.
+	// Compression of the files: none, gzip or zstd.
 	Compression string `yaml:"compression"`
-	// CompressionLevel is 1 to 9 for gzip and 1 to 22 for zstd; 0 is 5 for gzip and 1, the fastest, for zstd.
+	// 1 to 9 for gzip, 1 to 22 for zstd; 0 is 5 for gzip and 1, the fastest, for zstd.
 	CompressionLevel int `yaml:"compression_level"`
-	// Rotate says when files are closed.
+	// When files are closed.
 	Rotate Rotate `yaml:"rotate"`
-	// MaxOpenFiles is how many files one partition writes at a time. Where path leads to
+	// How many files one partition writes at a time. Where path leads to
 	// more, those that were idle longest are closed early: many values in path make many small files.
 	MaxOpenFiles int `yaml:"max_open_files"`
 }
 
 // Time says which time {time:...} shows.
 type Time struct {
-	// From is timestamp (the record's), wall (the time of writing), or a field: value.NAME, key.NAME, header.NAME.
+	// timestamp (the record's), wall (the time of writing), or a field: value.NAME, key.NAME, header.NAME.
 	// A field is a timestamp, milliseconds since 1970, or a text such as 2026-01-31T08:00:00Z. A record
 	// without it goes to the dead letter.
 	From string `yaml:"from" short:"true"`
-	// Zone is the time zone, such as UTC or Europe/Berlin.
+	// Time zone, such as UTC or Europe/Berlin.
 	Zone string `yaml:"zone"`
 }
 
@@ -57,11 +57,11 @@ type Time struct {
 type Rotate struct {
 	// Size of a finished file, compressed. A file is closed when it has reached it.
 	Size connector.Bytes `yaml:"size"`
-	// Age is the longest time that a record waits until its file is closed and can be seen.
+	// Longest time that a record waits until its file is closed and can be seen.
 	Age connector.Duration `yaml:"age"`
 	// Records of a file; 0 is no limit.
 	Records int64 `yaml:"records"`
-	// Adaptive closes all of a partition's files as soon as half of them are full. Without it a full
+	// Whether all of a partition's files are closed as soon as half of them are full. Without it a full
 	// file of a busy path waits, invisible, until age has passed.
 	Adaptive bool `yaml:"adaptive"`
 }
@@ -233,7 +233,7 @@ func makeDir(dir string) error {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(syncDir(f), f.Close())
+		err = errors.Join(systemDisk{}.syncDir(f), f.Close())
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,6 +48,8 @@ type faults struct {
 	half   bool                                         // a write that fails has written half
 	once   error                                        // of the next write or link
 	count  int                                          // links made
+	calls  []string                                     // links and syncs of folders
+	dirs   []error                                      // of the next syncs of folders
 }
 
 func pop[T any](list *[]T) (T, bool) {
@@ -88,10 +91,22 @@ func (d *faults) sync(f *os.File) error {
 	return d.systemDisk.sync(f)
 }
 
+func (d *faults) syncDir(f *os.File) error {
+	d.mu.Lock()
+	err, _ := pop(&d.dirs)
+	d.calls = append(d.calls, "sync "+filepath.Base(f.Name()))
+	d.mu.Unlock()
+	if err != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
+	}
+	return d.systemDisk.syncDir(f)
+}
+
 func (d *faults) link(root *os.Root, from, to string) error {
 	d.mu.Lock()
 	instead, ok := pop(&d.links)
 	d.count++
+	d.calls = append(d.calls, "link "+path.Dir(to))
 	once := d.once
 	d.once = nil
 	d.mu.Unlock()
@@ -463,6 +478,26 @@ func TestBadFirstRecord(t *testing.T) {
 	}
 }
 
+// TestBadRecordBetweenHours: the first record of an hour can't be written; the next one isn't put into the hour before.
+func TestBadRecordBetweenHours(t *testing.T) {
+	c := config(t)
+	c.Path = "{time:HH}"
+	s, _ := open(t, c)
+	g := stage(t, s, nil)
+	const hour = 3_600_000
+	b := connectortest.Batch(t, "cars", 0, connectortest.R{Value: `1`, Timestamp: 9 * hour}, connectortest.R{Value: `2`, Timestamp: 10 * hour},
+		connectortest.R{Value: `3`, Timestamp: 10*hour + 1}, connectortest.R{Value: `4`, Timestamp: 9*hour + 1})
+	b.At(1).Value = b.Tape().BorrowString([]byte("\xff"))
+	if _, err := g.Add(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, g, 4)
+	got := contents(t, c.Dir)
+	if len(got) != 2 || !slices.Equal(got["09-0000000000-X.json.gz"], []string{"1", "4"}) || !slices.Equal(got["10-0000000002-X.json.gz"], []string{"3"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRotation(t *testing.T) {
 	c := config(t)
 	c.Compression = "none"
@@ -767,6 +802,27 @@ func TestFailedSync(t *testing.T) {
 		if len(visible(t, c.Dir)) != 0 || len(temporary(t, c.Dir)) != 0 {
 			t.Errorf("%q, %q", visible(t, c.Dir), temporary(t, c.Dir))
 		}
+	}
+}
+
+// TestFoldersAreSynced: a name is on disk only when its folder is, and that folder's name in turn.
+func TestFoldersAreSynced(t *testing.T) {
+	c := config(t)
+	c.Path = "{topic}/{key}/"
+	s, d := open(t, c)
+	g := stage(t, s, nil)
+	add(t, g, connectortest.R{Key: "a", Value: "1"}, connectortest.R{Key: "b", Value: "1"})
+	d.dirs = []error{nil, syscall.EIO}
+	if _, err := g.Commit(t.Context(), connector.Range{Next: 2}); connector.ClassOf(err) != connector.Lost {
+		t.Errorf("class %v: %v", connector.ClassOf(err), err)
+	}
+	d.calls = nil
+	g = stage(t, s, nil)
+	add(t, g, connectortest.R{Key: "a", Value: "1"}, connectortest.R{Key: "b", Value: "1"})
+	commit(t, g, 2)
+	want := []string{"link cars/a", "link cars/b", "sync a", "sync cars", "sync .", "sync b"}
+	if !slices.Equal(d.calls, want) {
+		t.Errorf("%q, want %q", d.calls, want)
 	}
 }
 

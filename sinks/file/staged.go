@@ -33,7 +33,8 @@ type staged struct {
 
 	open    map[string]*file // still growing, by key
 	files   []*file          // all, in the order of their first records
-	last    *file            // that of the last record, if it is still growing
+	last    *file            // that of the last record, if it was written and the file is still growing
+	run     template.Run
 	batches int64
 
 	scratch []byte // a compressed block
@@ -95,15 +96,17 @@ func (s *staged) add(ctx context.Context, b *connector.Batch, i int, r *connecto
 // fileOf is the file that the record goes to: an open one or one that isn't in open yet.
 func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int) (*file, error) {
 	path := s.sink.path
-	if s.last != nil && path.Constant() {
+	if path.Same(&s.run, b, i) && s.last != nil {
 		return s.last, nil
 	}
+	last := s.last
+	s.last = nil // until this record is written
 	var err error
 	if s.key, err = path.Append(s.key[:0], b, i, 0); err != nil {
 		return nil, err
 	}
-	if s.last != nil && s.last.key == string(s.key) {
-		return s.last, nil
+	if last != nil && last.key == string(s.key) {
+		return last, nil
 	}
 	if f := s.open[string(s.key)]; f != nil {
 		return f, nil

@@ -30,13 +30,13 @@ type Config struct {
 	DB int `yaml:"db"`
 
 	// Key of the geo set. May hold fields, such as cars#{value.city}, for a set each; at most 1,024 bytes then.
-	Key string `yaml:"key"`
+	Key string `yaml:"key" kind:"template"`
 	// Expression for the member's name: a text or an integer.
-	Member string `yaml:"member"`
+	Member string `yaml:"member" kind:"rule"`
 	// Expression for the longitude in degrees, a number from -180 to 180.
-	Longitude string `yaml:"longitude"`
+	Longitude string `yaml:"longitude" kind:"rule"`
 	// Expression for the latitude in degrees, a number from -85.05112878 to 85.05112878.
-	Latitude string `yaml:"latitude"`
+	Latitude string `yaml:"latitude" kind:"rule"`
 
 	// What a tombstone does: fail (it goes to the dead letter), ignore, or remove (its member leaves the
 	// set; member must then be found in the key, such as member: key).
@@ -49,7 +49,7 @@ type Config struct {
 	Write string `yaml:"write"`
 	// Expression for what decides between records of different partitions with write: newest: an integer or a timestamp; the highest
 	// wins. Empty: the record's timestamp. Within a partition the offset decides.
-	Version string `yaml:"version"`
+	Version string `yaml:"version" kind:"rule"`
 }
 
 // TLS are the settings of encryption. It can't be used without verifying the server.

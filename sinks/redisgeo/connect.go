@@ -144,7 +144,7 @@ func (c Config) refused(err error) error {
 	}
 	switch closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET); {
 	case closed && !c.TLS.Enabled:
-		return fmt.Errorf("%w (the server closed the connection: if it speaks TLS, set tls.enabled to true)", err)
+		return fmt.Errorf("%w (the server closed the connection: look at addrs, and if it speaks TLS, set tls.enabled to true)", err)
 	case errors.Is(err, context.DeadlineExceeded) && c.TLS.Enabled:
 		return fmt.Errorf("%w (look at addrs, and whether the server speaks TLS, which tls.enabled asks for)", err)
 	case errors.Is(err, context.Canceled):

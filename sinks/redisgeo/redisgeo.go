@@ -135,11 +135,7 @@ func (s *Sink) Load(ctx context.Context, b *connector.Batch) error {
 	rows := s.scratch.Get().(*rows)
 	defer s.scratch.Put(rows)
 	rows.reset(b.Len())
-	for i, r := range b.Records() {
-		if err := s.read(rows, b, i, r); err != nil {
-			b.Fail(i, connector.Permanent.Wrap(err))
-		}
-	}
+	s.readAll(rows, b)
 	if len(rows.list) == 0 {
 		return nil
 	}
@@ -148,4 +144,28 @@ func (s *Sink) Load(ctx context.Context, b *connector.Batch) error {
 	}
 	s.send(ctx, b, rows)
 	return rows.report(b)
+}
+
+// readAll makes the rows of a batch, and marks the records that have none.
+func (s *Sink) readAll(rows *rows, b *connector.Batch) {
+	for i, r := range b.Records() {
+		if err := s.read(rows, b, i, r); err != nil {
+			b.Fail(i, connector.Permanent.Wrap(err))
+		}
+	}
+}
+
+// DryRun returns a Loader that marks the records failed that Load refuses for what they hold. It connects to nothing.
+func (c Config) DryRun() (connector.Loader, error) {
+	s, err := c.compile()
+	if err != nil {
+		return nil, err
+	}
+	return connector.LoaderFunc(func(_ context.Context, b *connector.Batch) error {
+		rows := s.scratch.Get().(*rows)
+		defer s.scratch.Put(rows)
+		rows.reset(b.Len())
+		s.readAll(rows, b)
+		return nil
+	}), nil
 }
