@@ -23,7 +23,8 @@ type Connector struct {
 	least     int64 // what the consumer says that it returns at least
 	totals    totals
 	inflight  map[Loader]chan struct{}
-	commands  chan func() // run by the poller between two polls
+	commands  chan func()   // run by the poller between two polls
+	hungry    chan struct{} // capacity 1: a partition has worked off most of what it was given
 	pollEnd   chan struct{}
 	afterPoll []func()  // commands that came during a poll; the poller's own
 	buffers   sync.Pool // of *[]Record
@@ -54,7 +55,7 @@ func NewStaged(c Consumer, s Stager, opts ...Option) (*Connector, error) {
 func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 	c := &Connector{
 		settings: defaults(), consumer: consumer,
-		commands: make(chan func()), pollEnd: make(chan struct{}),
+		hungry: make(chan struct{}, 1), commands: make(chan func()), pollEnd: make(chan struct{}),
 		owned: make(map[Partition]*partition), routed: make(map[string]*route),
 		failure: make(chan error, 1),
 	}

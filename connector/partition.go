@@ -31,12 +31,12 @@ type partition struct {
 	halted chan struct{} // closed: nothing more is taken in, because of an error that stays
 
 	// The poller's own.
-	reading bool  // Seek and Resume were done: what Poll returns from now on belongs to this assignment
-	largest int64 // bytes of the largest batch run that one Poll returned
+	reading bool // Seek and Resume were done: what Poll returns from now on belongs to this assignment
 
 	mu       sync.Mutex
 	queue    []*Batch
 	held     atomic.Int64  // bytes of batches queued or under way
+	largest  atomic.Int64  // bytes of the most that one Poll returned
 	low      atomic.Int64  // while paused for being far over its share: resume below; else 0
 	wake     chan struct{} // capacity 1
 	drain    chan struct{} // closed: stop intake, finish what has begun
@@ -177,6 +177,12 @@ func (p *partition) drop(b *Batch) {
 // free notes that the partition holds n bytes less.
 func (p *partition) free(n int64) {
 	held := p.held.Add(-n)
+	if held <= p.largest.Load() {
+		select {
+		case p.c.hungry <- struct{}{}:
+		default:
+		}
+	}
 	if low := p.low.Load(); low > 0 && held < low && p.low.CompareAndSwap(low, 0) {
 		p.c.command(func() { p.c.resume(p) })
 	}

@@ -47,16 +47,21 @@ func (c *Connector) expect(bytes int64) {
 	c.share.rebase(c.window)
 }
 
-// room waits until the budget has room for one fetch. Meanwhile it runs commands, and asks the partition that
-// holds most to write its files.
+// room waits until a partition needs records, and then until the budget has room for one fetch. Meanwhile it runs
+// commands, and asks the partition that holds most to write its files.
 func (c *Connector) room(ctx context.Context) bool {
 	for {
-		ok, freed := c.share.tryTake(c.window)
-		if ok {
-			return true
+		var freed <-chan struct{}
+		if c.needed() {
+			ok, more := c.share.tryTake(c.window)
+			if ok {
+				return true
+			}
+			freed = more
+			c.squeeze()
 		}
-		c.squeeze()
 		select {
+		case <-c.hungry:
 		case <-ctx.Done():
 			return false
 		case f := <-c.commands:
@@ -66,19 +71,31 @@ func (c *Connector) room(ctx context.Context) bool {
 	}
 }
 
-// idle waits, and runs commands meanwhile.
+// needed reports whether any partition has less than a fetch to work on. To fetch more for those that have enough
+// would only fill the budget, and give the collector more to look through.
+func (c *Connector) needed() bool {
+	busy := false
+	for _, p := range *c.parts.Load() {
+		if !p.reading || p.low.Load() > 0 {
+			continue
+		}
+		if p.held.Load() <= p.largest.Load() {
+			return true
+		}
+		busy = true
+	}
+	return !busy
+}
+
+// idle waits. A command ends the wait: an assignment shows that the brokers answer again.
 func (c *Connector) idle(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case f := <-c.commands:
-			f()
-		case <-t.C:
-			return
-		}
+	select {
+	case <-ctx.Done():
+	case f := <-c.commands:
+		f()
+	case <-t.C:
 	}
 }
 
@@ -96,6 +113,12 @@ func (c *Connector) pollOnce(ctx context.Context) ([]*Batch, error) {
 		result <- polled{b, err}
 	}()
 	var todo []func()
+	var quiet <-chan time.Time // a poll that only waits is none that fails
+	if c.trouble.Load() != nil {
+		t := time.NewTimer(c.retry.longest)
+		defer t.Stop()
+		quiet = t.C
+	}
 	for {
 		select {
 		case r := <-result:
@@ -107,6 +130,8 @@ func (c *Connector) pollOnce(ctx context.Context) ([]*Batch, error) {
 		case f := <-c.commands:
 			todo = append(todo, f)
 			cancel()
+		case <-quiet:
+			c.trouble.Store(nil)
 		}
 	}
 }
@@ -135,7 +160,7 @@ func (c *Connector) dispatch(batches []*Batch) {
 		p.enqueue(b)
 	}
 	for p, n := range got {
-		p.largest = max(p.largest, n)
+		p.largest.Store(max(p.largest.Load(), n))
 	}
 	for _, f := range c.afterPoll {
 		f()
@@ -152,7 +177,7 @@ func (c *Connector) balance() {
 	}
 	fair := c.budget.total / int64(len(parts)+1)
 	for _, p := range parts {
-		high := min(max(fair, 6*p.largest), max(fair, c.budget.total/2))
+		high := min(max(fair, 6*p.largest.Load()), max(fair, c.budget.total/2))
 		if p.reading && p.low.Load() == 0 && p.held.Load() > high {
 			c.consumer.Pause(p.Partition)
 			p.low.Store(high / 4)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -78,7 +79,7 @@ func dialHint(err error) string {
 		return "the broker's certificate can't be verified: see tls.ca_file and tls.server_name"
 	case errors.As(err, &header):
 		return "the broker doesn't speak TLS on this port: check brokers and tls.enabled"
-	case errors.As(err, &eof):
+	case errors.As(err, &eof), errors.Is(err, syscall.ECONNRESET):
 		return "check brokers and tls.enabled"
 	case strings.Contains(err.Error(), "tls: "):
 		return "check the tls settings"

@@ -124,6 +124,48 @@ func TestRecordsAsTheyAre(t *testing.T) {
 	}
 }
 
+// What comes of a partition that isn't open, because a call was faster than a fetch, is dropped and read again later.
+func TestWhatCameTooLateIsReadAgain(t *testing.T) {
+	f := newFake(t, kfake.SeedTopics(1, "t"))
+	f.produce(t, "t", 0, numbers(3)...)
+	r := read(t, f.config("t"))
+	r.reads(t0, numbers(3)...)
+	r.Consumer.mu.Lock()
+	r.partitions[t0].open = false
+	r.Consumer.mu.Unlock()
+	f.produce(t, "t", 0, "a", "b")
+	r.until("dropped", func() bool {
+		r.Consumer.mu.Lock()
+		defer r.Consumer.mu.Unlock()
+		return r.partitions[t0].moved
+	})
+	if n := len(r.got[t0]); n != 3 {
+		t.Fatalf("%d records, want 3", n)
+	}
+	r.Resume(t0)
+	r.reads(t0, append(numbers(3), "a", "b")...)
+}
+
+// Nothing is fetched of a partition before its Resume.
+func TestAssignedPartitionsArePaused(t *testing.T) {
+	f := newFake(t, kfake.SeedTopics(1, "t"))
+	c := open(t, f.config("t"))
+	assigned := make(chan struct{})
+	c.Notify(connector.Listener{Assigned: func([]connector.Assignment) { close(assigned) }})
+	defer c.Close(t.Context())
+	<-assigned
+	if paused := c.client.PauseFetchPartitions(nil); !slices.Equal(paused["t"], []int32{0}) {
+		t.Errorf("paused %v", paused)
+	}
+	c.Resume(t0)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _ = c.Poll(ctx)
+	if paused := c.client.PauseFetchPartitions(nil); len(paused["t"]) != 0 {
+		t.Errorf("paused after Resume and Poll: %v", paused)
+	}
+}
+
 // fetched makes records as franz-go does, uncompressed, from one buffer.
 func fetched(n, size int) []*kgo.Record {
 	var out []*kgo.Record

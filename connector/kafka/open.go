@@ -92,7 +92,7 @@ func (c Config) look(ctx context.Context) (*cluster, error) {
 		return found, nil
 	}
 	// Only what no waiting would change is an error here: a coordinator that is still starting is found later.
-	if _, err := admin.FetchOffsets(ctx, c.Group); err != nil && (errors.Is(err, kerr.InvalidGroupID) || isAuth(err)) {
+	if _, err := admin.FetchOffsets(ctx, c.Group); err != nil && (errors.Is(err, kerr.InvalidGroupID) || errors.Is(err, kerr.GroupAuthorizationFailed) || isAuth(err)) {
 		return nil, explain("group "+c.Group, c.Group, err)
 	}
 	return found, nil
