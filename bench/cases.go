@@ -13,7 +13,7 @@ import (
 type benchCase struct {
 	name     string
 	data     data
-	target   float64 // ratio that the design aims for
+	target   float64 // ratio that we aim for; 0: none
 	floor    func(ctx context.Context, s settings) error
 	pipeline func(ctx context.Context, s settings) error
 }
@@ -25,8 +25,8 @@ func cases() []benchCase {
 		{"files-gzip", trips, 1.15, floorFiles("gzip"), pipelineFiles("gzip", "json")},
 		{"files-zstd", trips, 1.15, floorFiles("zstd"), pipelineFiles("zstd", "json")},
 		{"redis-geo", positions, 1.2, floorRedis, pipelineRedis},
-		{"filter", trips, 1.15, floorFilter, pipelineFilter},
-		{"map", trips, 1.15, floorMap, pipelineMap},
+		{"filter", trips, 0, floorFilter, pipelineFilter},
+		{"map", trips, 0, floorMap, pipelineMap},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/millrace/millrace/connector"
@@ -26,8 +27,16 @@ func open(ctx context.Context, s settings) (*kafka.Consumer, error) {
 	return c.Open(ctx)
 }
 
+// memoryLimit and collectAt are what the command sets for its default budget (millrace run).
+const (
+	memoryLimit = 218 << 20
+	collectAt   = 200
+)
+
 // drain runs a connector until it has read all records, and lets it drain.
 func drain(ctx context.Context, s settings, c *connector.Connector) error {
+	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(collectAt)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)

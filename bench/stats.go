@@ -19,7 +19,7 @@ type result struct {
 	Ratio       float64 `json:"ratio"` // median of pipeline CPU / floor CPU, pair by pair
 	Low         float64 `json:"low"`   // of the interval of the median
 	High        float64 `json:"high"`
-	Target      float64 `json:"target"`
+	Target      float64 `json:"target,omitzero"` // of the ratio; none for rules, whose target is a time
 	Pairs       int     `json:"pairs"`
 	Records     int64   `json:"records"`
 	FloorCPU    float64 `json:"floor_cpu_s_per_million"`

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -65,9 +64,7 @@ func (c *command) demo(ctx context.Context, o demoOptions) (err error) {
 	if o.length <= 0 || o.rate <= 0 || o.cars <= 0 {
 		return errors.New("--for, --rate and --cars must be above 0")
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(demoMemory)
-	}
+	tuneMemory(demoMemory)
 	if o.dir == "" {
 		if o.dir, err = os.MkdirTemp("", "millrace-demo-"); err != nil {
 			return failure{err}
@@ -124,15 +121,23 @@ func (c *command) play(ctx context.Context, s *services, configs []*config.Conne
 	budget := connector.NewBudget(128 << 20)
 	running, drain := context.WithCancel(ctx)
 	defer drain()
-	var conns []*connector.Connector
 	var ended sync.WaitGroup
+	var closers []io.Closer
+	defer func() {
+		drain()
+		ended.Wait() // a sink is closed when nobody writes to it any more
+		for _, c := range closers {
+			c.Close()
+		}
+	}()
+	var conns []*connector.Connector
 	failed := make(chan error, len(configs))
 	for _, f := range configs {
 		conn, closer, err := f.Open(ctx, connector.WithLogger(log), connector.WithBudget(budget))
 		if err != nil {
 			return summary{}, err
 		}
-		defer closer.Close()
+		closers = append(closers, closer)
 		conns = append(conns, conn)
 		ended.Go(func() {
 			if err := conn.Run(running); err != nil {

@@ -12,6 +12,7 @@ import (
 
 func main() {
 	logging.Disable() // the sink reports what go-redis would print besides
+	signal.Ignore(syscall.SIGPIPE) // the stdout sink says what a closed pipe means
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	c := &command{in: os.Stdin, out: os.Stdout, err: os.Stderr, color: isTerminal(os.Stderr), signals: signals, plugins: plugins()}

@@ -46,7 +46,7 @@ func TestPreview(t *testing.T) {
 }
 
 func TestPreviewValues(t *testing.T) {
-	file := write(t, geo)
+	file := write(t, strings.Replace(geo, "latitude: value.lat", "latitude: value.lat, member: value.city", 1))
 	code, out, errs := millrace(t, plugins(), `{"lng":1,"lat":2,"city":"x"}`+"\nnope\n", "preview", "--json", file)
 	lines := strings.Split(out, "\n")
 	if code != exitDone || len(lines) != 3 {

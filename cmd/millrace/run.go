@@ -39,7 +39,8 @@ func (c *command) runCommand() *cobra.Command {
 running. The first SIGINT or SIGTERM lets them finish what they have begun, commit and
 leave their groups; the second stops the process at once. Logs go to the standard error.
 
-GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB: 218 MiB by default.`,
+GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB: 218 MiB by default. GOGC,
+unless it is set, becomes 200.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error { return c.run(cmd.Context(), paths, o) },
 	}
@@ -74,9 +75,7 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(o.budget) + beside)
-	}
+	tuneMemory(int64(o.budget) + beside)
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	budget := connector.NewBudget(int64(o.budget))
@@ -102,6 +101,17 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 		return failure{fmt.Errorf("%d of %s failed: %s", len(failed), count(len(runners), "connector"), strings.Join(failed, ", "))}
 	}
 	return nil
+}
+
+// tuneMemory sets the memory limit, and lets garbage grow to twice what is in use below it: most of that is
+// fetched bytes, which come and go fast. GOMEMLIMIT and GOGC outrank it.
+func tuneMemory(limit int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
 }
 
 // wait returns when all have ended, or at the second signal.
@@ -136,6 +146,7 @@ type runner struct {
 
 func (r *runner) run(ctx context.Context) {
 	log := r.log.With("connector", r.config.Name)
+	log.Info("starting")
 	conn, closer, err := r.open(ctx, log)
 	if conn == nil {
 		if r.err = err; err != nil {
