@@ -34,4 +34,4 @@ generate:  ## reference tables and the JSON schema, from the code
 $(LINT):
 	@echo "installing $(notdir $(LINT)) (some minutes, once)"
 	@GOBIN=$(BIN)/install go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-	@mv $(BIN)/install/golangci-lint $(LINT)
+	@mv $(BIN)/install/golangci-lint $(LINT) && rmdir $(BIN)/install

@@ -60,7 +60,12 @@ func runTests(ctx context.Context, out *screen) bool {
 	out.title("Tests that need nothing but Go")
 	goTest(ctx, out, total, unit, "./...")
 
-	if len(missing) == 0 && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case len(missing) > 0:
+		out.title("Tests on real services")
+		out.line("not run: parts are missing, see below")
+	default:
 		have(testServices(ctx, out, total))
 	}
 	if ctx.Err() != nil {

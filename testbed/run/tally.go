@@ -80,15 +80,20 @@ func (t *tally) begin(id test) *pending {
 	return p
 }
 
-// said is a test's output without go test's own lines about its progress.
+// said is a test's output without go test's own lines about its progress. Of a long one, the middle is left out.
 func (p *pending) said() string {
-	var kept strings.Builder
+	const head, tail = 30, 70
+	var lines []string
 	for line := range strings.Lines(p.output.String()) {
 		if !strings.HasPrefix(line, "=== ") {
-			kept.WriteString(line)
+			lines = append(lines, line)
 		}
 	}
-	return kept.String()
+	if n := len(lines); n > head+tail {
+		gap := fmt.Sprintf("(%d lines are left out here: run the test alone to see them)\n", n-head-tail)
+		lines = slices.Concat(lines[:head], []string{gap}, lines[n-tail:])
+	}
+	return strings.Join(lines, "")
 }
 
 func (t *tally) count(pkg string) *count {
@@ -114,6 +119,9 @@ func (t *tally) endTest(out *screen, ph phase, id test, action string) {
 	case "fail":
 		c.failed++
 		p.bad = true
+		if slices.ContainsFunc(t.problems, func(s string) bool { return strings.HasPrefix(s, "failed   "+name+"/") }) {
+			return // its subtests have said why
+		}
 		t.problems = append(t.problems, "failed   "+name)
 		out.line("%s  %s\n%s", out.paint(red, "FAIL"), name, indent(t.begin(id).said()))
 	}
@@ -206,7 +214,12 @@ func (t *tally) print(out *screen) bool {
 	if len(t.problems) > 0 {
 		out.line("")
 	}
-	for _, p := range t.problems {
+	const most = 40
+	for i, p := range t.problems {
+		if i == most && len(t.problems) > most+1 {
+			out.line("and %d more, named above", len(t.problems)-most)
+			break
+		}
 		out.line("%s", p)
 	}
 	ok := sum.failed == 0 && sum.skipped == 0 && u+r > 0

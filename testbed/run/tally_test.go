@@ -31,6 +31,14 @@ func TestTally(t *testing.T) {
 			`{"Action":"fail",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"fail",` + pkg + `}`,
 		}, "0 passed, 1 failed, 0 skipped", false, []string{"a_test.go:5: got 1", "failed   serde TestA"}},
+		{"failed in a subtest", []string{
+			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"run",` + pkg + `,"Test":"TestA/sub"}`,
+			`{"Action":"output",` + pkg + `,"Test":"TestA/sub","Output":"    a_test.go:5: got 1\n"}`,
+			`{"Action":"fail",` + pkg + `,"Test":"TestA/sub"}`,
+			`{"Action":"fail",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"fail",` + pkg + `}`,
+		}, "0 passed, 2 failed, 0 skipped", false, []string{"a_test.go:5: got 1", "failed   serde TestA/sub\n\n"}},
 		{"skipped", []string{
 			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"    a_test.go:5: no Kafka\n"}`,
@@ -63,6 +71,12 @@ func TestTally(t *testing.T) {
 			`{"Action":"output",` + pkg + `,"Output":"signal: killed\n"}`,
 			`{"Action":"fail",` + pkg + `}`,
 		}, "0 passed, 1 failed, 0 skipped", false, []string{"almost there", "signal: killed"}},
+		{"failed with much to say", []string{
+			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"first\n` + strings.Repeat(`x\n`, 200) + `last\n"}`,
+			`{"Action":"fail",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"fail",` + pkg + `}`,
+		}, "0 passed, 1 failed, 0 skipped", false, []string{"first", "(102 lines are left out", "last"}},
 		{"a package without tests", []string{
 			`{"Action":"start",` + pkg + `}`,
 			`{"Action":"output",` + pkg + `,"Output":"?   \tserde\t[no test files]\n"}`,
