@@ -73,7 +73,7 @@ func parent(ctx context.Context, s settings, out, progress io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("start services: %w", err)
 	}
-	defer bed.Stop(false)
+	defer func() { _ = bed.Stop(false) }()
 	for _, e := range bed.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		switch name {

@@ -103,7 +103,7 @@ func pipelineFiles(compression, format string) func(context.Context, settings) e
 		if err != nil {
 			return err
 		}
-		defer sink.Close()
+		defer func() { _ = sink.Close() }()
 		var more []connector.Option
 		if format == "raw" {
 			more = append(more, connector.WithDecoder(serde.BytesDecoder{}))
@@ -127,7 +127,7 @@ func pipelineRedis(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	defer sink.Close()
+	defer func() { _ = sink.Close() }()
 	return load(ctx, s, sink)
 }
 

@@ -14,14 +14,14 @@ func (c *Connector) commitEvery(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			c.commit(nil)
+			c.commit(ctx, nil)
 		}
 	}
 }
 
 // commit stores the watermarks of the partitions, nil for all that are owned, as far as they are
 // still owned by the same assignment. Offsets only go forward.
-func (c *Connector) commit(only map[Partition]*partition) {
+func (c *Connector) commit(ctx context.Context, only map[Partition]*partition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var offs []Offset
@@ -40,7 +40,7 @@ func (c *Connector) commit(only map[Partition]*partition) {
 	if len(offs) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.commitTimeout)
 	defer cancel()
 	if err := c.consumer.Commit(ctx, offs); err != nil {
 		c.log.Warn("commit failed; what was delivered since the last one would be delivered again after a crash", "error", err)

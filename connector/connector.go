@@ -17,12 +17,10 @@ type Connector struct {
 	settings
 	consumer  Consumer
 	log       *slog.Logger
-	ctx       context.Context // of Run, for what its partitions inherit
 	share     *share
 	window    int64 // what one Poll is expected to return
 	least     int64 // what the consumer says that it returns at least
 	totals    totals
-	inflight  map[Loader]chan struct{}
 	commands  chan func()   // run by the poller between two polls
 	hungry    chan struct{} // capacity 1: a partition has worked off most of what it was given
 	pollEnd   chan struct{}
@@ -89,16 +87,16 @@ func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 // Run reads, transforms and writes until ctx ends, and then drains: it finishes what has begun, within the
 // drain timeout, commits, and leaves the group. It returns nil then, or the fatal error that stopped it.
 func (c *Connector) Run(ctx context.Context) error {
-	c.ctx = ctx
 	defer c.share.leave()
-	c.consumer.Notify(Listener{Assigned: c.assigned, Revoked: c.revoked, Lost: c.lost})
-	polling, stopPolling := context.WithCancel(context.WithoutCancel(ctx))
+	base := context.WithoutCancel(ctx) // draining goes on after ctx has ended
+	c.consumer.Notify(Listener{Assigned: func(as []Assignment) { c.assigned(base, as) }, Revoked: c.revoked, Lost: c.lost})
+	polling, stopPolling := context.WithCancel(base)
 	defer stopPolling()
 	go func() {
 		defer close(c.pollEnd)
 		c.poll(polling)
 	}()
-	committing, stopCommitting := context.WithCancel(context.WithoutCancel(ctx))
+	committing, stopCommitting := context.WithCancel(base)
 	defer stopCommitting()
 	go c.commitEvery(committing)
 
@@ -110,7 +108,7 @@ func (c *Connector) Run(ctx context.Context) error {
 	c.draining.Store(true)
 	c.log.Info("draining")
 	stopPolling()
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
+	closing, cancel := context.WithTimeout(base, c.drainTimeout)
 	defer cancel()
 	unfinished := c.drain(closing, *c.parts.Load())
 	stopCommitting()
@@ -118,7 +116,7 @@ func (c *Connector) Run(ctx context.Context) error {
 	case <-c.pollEnd:
 	case <-closing.Done():
 	}
-	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.commitTimeout)
+	leaving, cancel := context.WithTimeout(base, c.commitTimeout)
 	defer cancel()
 	if err := c.consumer.Close(leaving); err != nil {
 		c.log.Warn("leaving the group failed; it notices when the session times out", "error", err)
@@ -194,13 +192,13 @@ func (c *Connector) route(topic string) (*route, error) {
 	return nil, fmt.Errorf("no sink for topic %s", topic)
 }
 
-func (c *Connector) assigned(as []Assignment) {
+func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining.Load() {
 		return
 	}
-	var begun []*partition
+	var begin []func()
 	for _, a := range as {
 		r, err := c.route(a.Topic)
 		if err != nil {
@@ -216,11 +214,14 @@ func (c *Connector) assigned(as []Assignment) {
 		}
 		c.owned[a.Partition] = p
 		c.log.Info("assigned", "topic", a.Topic, "partition", a.ID, "from", a.Start, "end", a.LogEnd)
-		begun = append(begun, p)
+		life, cancel := context.WithCancel(ctx)
+		intake, stop := context.WithCancel(life)
+		p.cancel, p.close = cancel, stop
+		begin = append(begin, func() { p.work(life, intake) })
 	}
 	c.publish()
-	for _, p := range begun {
-		go p.work()
+	for _, work := range begin {
+		go work()
 	}
 }
 
@@ -253,7 +254,7 @@ func (c *Connector) drain(ctx context.Context, leaving map[Partition]*partition)
 			unfinished++
 		}
 	}
-	c.commit(leaving)
+	c.commit(ctx, leaving)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fence(leaving)

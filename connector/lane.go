@@ -35,9 +35,9 @@ type lane struct {
 }
 
 // assignLanes starts the partition's lanes when it first needs them, and queues a batch's outputs.
-func (p *partition) assignLanes(e *entry, view *Batch) {
+func (p *partition) assignLanes(ctx context.Context, e *entry, view *Batch) {
 	if p.lanes == nil {
-		p.startLanes()
+		p.startLanes(ctx)
 	}
 	keyer, _ := p.route.loader.(Keyer)
 	for i := range e.outputs {
@@ -60,7 +60,7 @@ func (p *partition) assignLanes(e *entry, view *Batch) {
 	}
 }
 
-func (p *partition) startLanes() {
+func (p *partition) startLanes(ctx context.Context) {
 	limits := p.route.limits
 	n := 1
 	_, keyed := p.route.loader.(Keyer)
@@ -71,7 +71,7 @@ func (p *partition) startLanes() {
 	for range n {
 		l := &lane{p: p, limits: limits, keyed: keyed, tape: serde.NewTape(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 		p.lanes = append(p.lanes, l)
-		go l.run()
+		go l.run(ctx)
 	}
 }
 
@@ -100,20 +100,20 @@ func (l *lane) signal() {
 	}
 }
 
-func (l *lane) run() {
+func (l *lane) run(ctx context.Context) {
 	defer close(l.done)
 	for {
 		items, again := l.take()
 		if len(items) == 0 {
-			if l.finished() || !l.wait() {
+			if l.finished() || !l.wait(ctx) {
 				return
 			}
 			continue
 		}
-		if !l.p.route.enter(l.p.ctx) {
+		if !l.p.route.enter(ctx) {
 			return
 		}
-		failed, whole, err := l.load(items)
+		failed, whole, err := l.load(ctx, items)
 		l.p.route.leave()
 		if l.p.fenced.Load() {
 			l.p.c.count(MetricLateAcks, l.p.Partition, int64(len(items)-len(failed)))
@@ -134,7 +134,7 @@ func (l *lane) finished() bool {
 }
 
 // wait sleeps until there is something to do. It reports false when the partition is fenced.
-func (l *lane) wait() bool {
+func (l *lane) wait(ctx context.Context) bool {
 	var due <-chan time.Time
 	if len(l.retry) > 0 {
 		t := time.NewTimer(time.Until(l.notBefore))
@@ -142,7 +142,7 @@ func (l *lane) wait() bool {
 		due = t.C
 	}
 	select {
-	case <-l.p.ctx.Done():
+	case <-ctx.Done():
 		return false
 	case <-l.wake:
 	case <-due:
@@ -244,7 +244,7 @@ func (r *room) take(it item) bool {
 }
 
 // load makes one call. It returns the items that aren't durable, and whether the call failed as a whole.
-func (l *lane) load(items []item) (failed []item, whole bool, err error) {
+func (l *lane) load(life context.Context, items []item) (failed []item, whole bool, err error) {
 	l.tape.Reset()
 	source := Source{Partition: l.p.Partition, TopicID: l.p.TopicID, Connector: l.p.c.name}
 	l.view = l.view[:0]
@@ -252,7 +252,7 @@ func (l *lane) load(items []item) (failed []item, whole bool, err error) {
 		l.view = append(l.view, *it.record())
 	}
 	view := &Batch{source: source, tape: l.tape, records: l.view}
-	ctx, cancel := context.WithTimeout(l.p.ctx, l.limits.Timeout)
+	ctx, cancel := context.WithTimeout(life, l.limits.Timeout)
 	defer cancel()
 	l.p.c.count(MetricLoads, l.p.Partition, 1)
 	err = l.p.route.loader.Load(ctx, view)
@@ -265,7 +265,7 @@ func (l *lane) load(items []item) (failed []item, whole bool, err error) {
 	if err != nil {
 		view.Fail(0, err)
 	}
-	return l.sort(view, items)
+	return l.sort(life, view, items)
 }
 
 // oneByOne finds out which records are refused when a call is refused for ever as a whole.
@@ -285,7 +285,7 @@ func (l *lane) oneByOne(ctx context.Context, view *Batch, items []item) error {
 }
 
 // sort acks what is durable, buries what never will be, and returns the rest.
-func (l *lane) sort(view *Batch, items []item) (failed []item, whole bool, cause error) {
+func (l *lane) sort(ctx context.Context, view *Batch, items []item) (failed []item, whole bool, cause error) {
 	acked, buried := items, []item(nil)
 	if view.failed != nil {
 		acked = make([]item, 0, len(items))
@@ -305,9 +305,9 @@ func (l *lane) sort(view *Batch, items []item) (failed []item, whole bool, cause
 				}
 			}
 		}
-		if _, err := l.p.bury(l.p.ctx, failures); err != nil {
+		if _, err := l.p.bury(ctx, failures); err != nil {
 			// They are never acked: the watermark stays at the first of them.
-			if l.p.ctx.Err() == nil {
+			if ctx.Err() == nil {
 				l.p.halt(err)
 			}
 			buried = nil

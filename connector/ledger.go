@@ -222,10 +222,3 @@ func (l *ledger) abandon() {
 		}
 	}
 }
-
-// idle reports whether nothing is under way.
-func (l *ledger) idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.head == len(l.entries) && l.pending == 0
-}

@@ -16,10 +16,8 @@ type partition struct {
 	Assignment
 	c      *Connector
 	route  *route
-	ctx    context.Context // ends at the fence
-	cancel context.CancelFunc
-	intake context.Context // ends when nothing more is to be begun
-	close  context.CancelFunc
+	cancel context.CancelFunc // ends the context of all its work, at the fence
+	close  context.CancelFunc // ends the context of what hasn't begun, at the drain
 	log    *slog.Logger
 	steps  transform
 	ledger *ledger
@@ -29,6 +27,7 @@ type partition struct {
 	fenced atomic.Bool
 	done   chan struct{} // the worker has ended
 	halted chan struct{} // closed: nothing more is taken in, because of an error that stays
+	gone   chan struct{} // closed: fenced
 
 	// The poller's own.
 	reading bool // Seek and Resume were done: what Poll returns from now on belongs to this assignment
@@ -54,11 +53,9 @@ func newPartition(c *Connector, a Assignment, r *route) *partition {
 		Assignment: a, c: c, route: r,
 		log:    c.log.With("topic", a.Topic, "partition", a.ID),
 		ledger: newLedger(a.Start),
-		wake:   make(chan struct{}, 1), drain: make(chan struct{}), done: make(chan struct{}), halted: make(chan struct{}),
+		wake:   make(chan struct{}, 1), drain: make(chan struct{}), done: make(chan struct{}), halted: make(chan struct{}), gone: make(chan struct{}),
 		committed: a.Committed, meta: a.Meta,
 	}
-	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(c.ctx))
-	p.intake, p.close = context.WithCancel(p.ctx)
 	p.steps = transform{key: c.key, value: c.value, handlers: r.handlers, maxRecord: c.maxRecord, buffers: &c.buffers, again: p.again}
 	p.status.set(func(s *PartitionStatus) {
 		s.State = StateRecovering
@@ -201,16 +198,18 @@ func (p *partition) stop() {
 
 // fence ends the assignment: nothing of it is committed from now on. Called under c.mu.
 func (p *partition) fence() {
-	p.fenced.Store(true)
+	if !p.fenced.Swap(true) {
+		close(p.gone)
+	}
 	p.cancel()
 	p.stop()
 }
 
-// work is the worker goroutine.
-func (p *partition) work() {
+// work is the worker goroutine. ctx ends at the fence, intake when nothing more is to be begun.
+func (p *partition) work(ctx, intake context.Context) {
 	defer close(p.done)
 	defer p.empty()
-	if err := p.consume(); err != nil && !p.over() {
+	if err := p.consume(ctx, intake); err != nil && !p.over() {
 		if ClassOf(err) == Fatal {
 			p.c.fail(err)
 		}
@@ -219,7 +218,7 @@ func (p *partition) work() {
 	p.empty()
 	<-p.drain // what has begun goes on until the partition goes
 	if p.stage != nil {
-		p.stage.end()
+		p.stage.end(ctx)
 	}
 	for _, l := range p.lanes {
 		l.close()
@@ -236,8 +235,8 @@ func (p *partition) work() {
 }
 
 // consume recovers and then processes batches until drain, fence or an error that stops the partition.
-func (p *partition) consume() error {
-	from, err := p.recover()
+func (p *partition) consume(ctx, intake context.Context) error {
+	from, err := p.recover(intake)
 	if err != nil {
 		return err
 	}
@@ -245,28 +244,28 @@ func (p *partition) consume() error {
 		return err
 	}
 	p.c.start(p, from)
-	ticks := p.windowTicks()
+	ticks := p.windowTicks(ctx)
 	for {
 		b := p.dequeue()
 		if b == nil {
 			select {
-			case <-p.ctx.Done():
-				return p.ctx.Err()
+			case <-ctx.Done():
+				return ctx.Err()
 			case <-p.drain:
 				return nil
 			case <-p.halted:
 				return nil
 			case <-p.wake:
 			case <-ticks:
-				if err := p.closeWindows(); err != nil {
+				if err := p.closeWindows(ctx, intake); err != nil {
 					return err
 				}
 			case <-p.stage.timer():
-				if err := p.stage.rotate(RotateAge); err != nil {
+				if err := p.stage.rotate(ctx, RotateAge); err != nil {
 					return err
 				}
 			case <-p.stage.squeezed():
-				if err := p.stage.rotate(RotateMemory); err != nil {
+				if err := p.stage.rotate(ctx, RotateMemory); err != nil {
 					return err
 				}
 			}
@@ -276,7 +275,7 @@ func (p *partition) consume() error {
 			p.drop(b)
 			return nil
 		}
-		if err := p.process(b); err != nil {
+		if err := p.process(ctx, intake, b); err != nil {
 			return err
 		}
 	}
@@ -288,7 +287,7 @@ func (p *partition) over() bool {
 		return true
 	case <-p.halted:
 		return true
-	case <-p.ctx.Done():
+	case <-p.gone:
 		return true
 	default:
 		return false
@@ -296,7 +295,7 @@ func (p *partition) over() bool {
 }
 
 // recover finds the offset to read from.
-func (p *partition) recover() (int64, error) {
+func (p *partition) recover(ctx context.Context) (int64, error) {
 	for _, h := range p.route.handlers {
 		if w, ok := h.(Windowed); ok {
 			w.Restore(p.Partition, p.Meta)
@@ -305,7 +304,7 @@ func (p *partition) recover() (int64, error) {
 	if p.route.stager == nil {
 		return p.Start, nil
 	}
-	return p.stage.recover(p.intake)
+	return p.stage.recover(ctx)
 }
 
 // checkGap refuses to go on past records that are gone.
@@ -322,7 +321,7 @@ func (p *partition) checkGap(from int64) error {
 }
 
 // process transforms a batch and hands its outputs on.
-func (p *partition) process(b *Batch) error {
+func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 	n, bytes := len(b.records), rawBytes(b.records)
 	p.c.count(MetricRead, p.Partition, int64(n))
 	p.c.count(MetricReadBytes, p.Partition, bytes)
@@ -334,7 +333,7 @@ func (p *partition) process(b *Batch) error {
 	b.source.Connector = p.c.name
 	tape := p.c.tape()
 	pass := p.steps.begin(b, tape)
-	if err := pass.run(p.intake); err != nil {
+	if err := pass.run(intake); err != nil {
 		p.drop(b)
 		return fmt.Errorf("%s from offset %d: %w", p.Partition, b.firstOffset(), err)
 	}
@@ -356,14 +355,14 @@ func (p *partition) process(b *Batch) error {
 	}
 	if p.stage != nil {
 		defer free()
-		return p.stage.add(b, pass)
+		return p.stage.add(ctx, b, pass)
 	}
 	e := &entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next}
 	e.finish = func() {
 		pass.recycle(e.outputs, nil)
 		free()
 	}
-	return p.spread(e, pass)
+	return p.spread(ctx, e, pass)
 }
 
 func rawBytes(rs []Record) (n int64) {
@@ -380,12 +379,12 @@ func (p *partition) count(pass *pass) {
 }
 
 // spread enters a handled batch in the ledger, gives its outputs to the lanes, and buries what failed.
-func (p *partition) spread(e *entry, pass *pass) error {
+func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	p.ledger.add(e)
 	if len(e.outputs) > 0 {
-		p.assignLanes(e, pass.view(e.outputs))
+		p.assignLanes(ctx, e, pass.view(e.outputs))
 	}
-	if stuck, err := p.bury(p.ctx, pass.failures); err != nil {
+	if stuck, err := p.bury(ctx, pass.failures); err != nil {
 		if stuck != nil {
 			p.ledger.stick(e, stuck.Record.Offset)
 		}
@@ -399,8 +398,8 @@ func (p *partition) spread(e *entry, pass *pass) error {
 			return nil
 		}
 		select {
-		case <-p.ctx.Done():
-			return p.ctx.Err()
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-p.drain:
 			return nil
 		case <-p.ledger.changed:

@@ -210,7 +210,7 @@ func (c *Connector) restart(p *partition, from int64) {
 	})
 	select {
 	case <-done:
-	case <-p.ctx.Done():
+	case <-p.gone:
 	case <-p.drain:
 	}
 }

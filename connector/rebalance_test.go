@@ -144,8 +144,7 @@ func TestADeadSinkHoldsBoundedMemory(t *testing.T) {
 			return nil
 		}
 		budget := connector.NewBudget(10_000)
-		r := &rig{}
-		r = start(t, log, func(c connector.Consumer, opts ...connector.Option) (*connector.Connector, error) {
+		r := start(t, log, func(c connector.Consumer, opts ...connector.Option) (*connector.Connector, error) {
 			c.(*connectortest.Consumer).Size = 1000
 			return connector.New(c, s, opts...)
 		}, connector.WithBudget(budget))

@@ -70,39 +70,39 @@ func (s *stage) reset() {
 }
 
 // add encodes a handled batch into the range, buries what failed, and commits the range if it is time.
-func (s *stage) add(b *Batch, pass *pass) error {
+func (s *stage) add(ctx context.Context, b *Batch, pass *pass) error {
 	if s.staged == nil {
-		if err := s.begin(); err != nil {
+		if err := s.begin(ctx); err != nil {
 			return err
 		}
 	}
 	if s.stop != nil && b.source.Next > s.stopAt {
-		return s.finish(b, pass)
+		return s.finish(ctx, b, pass)
 	}
-	if err := s.encode(b, pass, b.source.Next); err != nil {
+	if err := s.encode(ctx, b, pass, b.source.Next); err != nil {
 		return err
 	}
 	switch {
 	case s.rotation.Adaptive && s.size.Full > 0 && s.size.Full >= s.size.Open:
-		return s.rotate(RotateSize)
+		return s.rotate(ctx, RotateSize)
 	case s.due():
-		return s.rotate(RotateAge)
+		return s.rotate(ctx, RotateAge)
 	}
 	select {
 	case <-s.pressure:
-		return s.rotate(RotateMemory)
+		return s.rotate(ctx, RotateMemory)
 	default:
 		return nil
 	}
 }
 
 // encode adds the outputs to the range, which speaks for all offsets below next then.
-func (s *stage) encode(b *Batch, pass *pass, next int64) error {
+func (s *stage) encode(ctx context.Context, b *Batch, pass *pass, next int64) error {
 	view := pass.view(pass.outputs)
-	size, err := s.staged.Add(s.p.ctx, view)
+	size, err := s.staged.Add(ctx, view)
 	s.p.c.count(MetricLoads, s.p.Partition, 1)
 	if err != nil {
-		return s.again(fmt.Errorf("stage %s from offset %d: %w", s.p.Partition, b.firstOffset(), err))
+		return s.again(ctx, fmt.Errorf("stage %s from offset %d: %w", s.p.Partition, b.firstOffset(), err))
 	}
 	written := int64(len(view.records))
 	for i, err := range view.failed {
@@ -111,13 +111,13 @@ func (s *stage) encode(b *Batch, pass *pass, next int64) error {
 			pass.failures = append(pass.failures, newFailure(pass.source, pass.fetched, &view.records[i], StageLoad, err))
 		}
 	}
-	if stuck, err := s.p.bury(s.p.ctx, pass.failures); err != nil {
-		if stuck == nil || s.p.ctx.Err() != nil {
+	if stuck, err := s.p.bury(ctx, pass.failures); err != nil {
+		if stuck == nil || ctx.Err() != nil {
 			return err
 		}
 		// The range can't speak for this record, and holds later ones: drop it, read again, and commit what is below.
 		s.stop, s.stopAt = err, stuck.Record.Offset
-		return s.again(Lost.Wrap(err))
+		return s.again(ctx, Lost.Wrap(err))
 	}
 	if s.r.First < 0 {
 		s.r.First = b.firstOffset()
@@ -144,7 +144,7 @@ func (s *stage) encode(b *Batch, pass *pass, next int64) error {
 }
 
 // finish commits what lies below the offset at which the partition has to stop, and stops it.
-func (s *stage) finish(b *Batch, pass *pass) error {
+func (s *stage) finish(ctx context.Context, b *Batch, pass *pass) error {
 	pass.cut(s.stopAt)
 	kept := pass.failures[:0]
 	for _, f := range pass.failures {
@@ -153,10 +153,10 @@ func (s *stage) finish(b *Batch, pass *pass) error {
 		}
 	}
 	pass.failures = kept
-	if err := s.encode(b, pass, s.stopAt); err != nil {
+	if err := s.encode(ctx, b, pass, s.stopAt); err != nil {
 		return err
 	}
-	if err := s.rotate(RotateDrain); err != nil {
+	if err := s.rotate(ctx, RotateDrain); err != nil {
 		return err
 	}
 	return s.stop
@@ -172,8 +172,8 @@ func (s *stage) due() bool {
 	}
 }
 
-func (s *stage) begin() error {
-	err := s.p.retrier(s.p.ctx, fmt.Sprintf("begin a range of %s", s.p.Partition), func(ctx context.Context) (err error) {
+func (s *stage) begin(ctx context.Context) error {
+	err := s.p.retrier(ctx, fmt.Sprintf("begin a range of %s", s.p.Partition), func(ctx context.Context) (err error) {
 		s.staged, err = s.p.route.stager.Stage(ctx, s.p.Partition, s.at, s.p.retrier)
 		return err
 	})
@@ -184,22 +184,22 @@ func (s *stage) begin() error {
 }
 
 // rotate commits the range. If another process won, the partition starts over where the sink stands.
-func (s *stage) rotate(reason RotateReason) error {
+func (s *stage) rotate(ctx context.Context, reason RotateReason) error {
 	if s.staged == nil {
 		return nil
 	}
-	if err := s.commit(reason); err != nil {
-		return s.again(err)
+	if err := s.commit(ctx, reason); err != nil {
+		return s.again(ctx, err)
 	}
 	return nil
 }
 
 // commit makes what the range speaks for durable; the group's offset may follow.
-func (s *stage) commit(reason RotateReason) error {
+func (s *stage) commit(ctx context.Context, reason RotateReason) error {
 	s.r.Reason = reason
 	what := fmt.Sprintf("commit offsets %d to %d of %s", s.r.From, s.r.Next-1, s.p.Partition)
 	var at Position
-	err := s.p.retrier(s.p.ctx, what, func(ctx context.Context) (err error) {
+	err := s.p.retrier(ctx, what, func(ctx context.Context) (err error) {
 		at, err = s.staged.Commit(ctx, s.r)
 		return err
 	})
@@ -215,24 +215,24 @@ func (s *stage) commit(reason RotateReason) error {
 }
 
 // again drops the range and starts over where the sink stands, if the error allows it.
-func (s *stage) again(err error) error {
-	if s.p.ctx.Err() != nil {
+func (s *stage) again(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
 		return err
 	}
 	if c := ClassOf(err); c == Fatal || c == Permanent {
-		s.abort()
+		s.abort(ctx)
 		s.reset()
 		return err
 	}
 	s.p.log.Warn("the range is dropped and read again", "error", err)
 	s.p.trouble(err)
 	s.p.c.count(MetricRetries, s.p.Partition, 1)
-	s.abort()
+	s.abort(ctx)
 	s.reset()
-	if !sleep(s.p.ctx, s.p.c.retry.wait(0, err)) {
-		return s.p.ctx.Err()
+	if !sleep(ctx, s.p.c.retry.wait(0, err)) {
+		return ctx.Err()
 	}
-	from, err := s.recover(s.p.ctx)
+	from, err := s.recover(ctx)
 	if err != nil {
 		return err
 	}
@@ -241,11 +241,11 @@ func (s *stage) again(err error) error {
 }
 
 // abort drops what is staged. That it may fail is no loss: it is invisible.
-func (s *stage) abort() {
+func (s *stage) abort(ctx context.Context) {
 	if s.staged == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.p.ctx), s.p.c.commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.p.c.commitTimeout)
 	defer cancel()
 	if err := s.staged.Abort(ctx); err != nil {
 		s.p.log.Warn("can't remove what was staged", "error", err)
@@ -254,12 +254,12 @@ func (s *stage) abort() {
 }
 
 // end commits what is staged when the partition is drained, or drops it when it is fenced.
-func (s *stage) end() {
-	if s.staged != nil && s.p.ctx.Err() == nil && s.p.status.state() != StateHalted {
-		if err := s.commit(RotateDrain); err != nil {
+func (s *stage) end(ctx context.Context) {
+	if s.staged != nil && ctx.Err() == nil && s.p.status.state() != StateHalted {
+		if err := s.commit(ctx, RotateDrain); err != nil {
 			s.p.log.Warn("not committed before the partition went; it will be read again", "error", err)
 		}
 	}
-	s.abort()
+	s.abort(ctx)
 	s.reset()
 }

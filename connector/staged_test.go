@@ -67,7 +67,6 @@ type stagedLink struct {
 	lines []string
 	mine  bool
 	r     *connector.Range
-	full  bool
 }
 
 func (s *stagedLink) Add(_ context.Context, b *connector.Batch) (connector.Size, error) {

@@ -17,12 +17,12 @@ func (p *partition) windowed() (int, Windowed) {
 	return 0, nil
 }
 
-func (p *partition) windowTicks() <-chan time.Time {
+func (p *partition) windowTicks(ctx context.Context) <-chan time.Time {
 	if _, w := p.windowed(); w == nil {
 		return nil
 	}
 	t := time.NewTicker(p.c.windowInterval)
-	context.AfterFunc(p.ctx, t.Stop)
+	context.AfterFunc(ctx, t.Stop)
 	return t.C
 }
 
@@ -36,14 +36,14 @@ func (p *partition) noteHold() {
 
 // closeWindows sends on what windows that ended have gathered. Until that is durable, the commit stays
 // where the windows held it.
-func (p *partition) closeWindows() error {
+func (p *partition) closeWindows(ctx, intake context.Context) error {
 	at, w := p.windowed()
 	for {
 		off, _, held := w.Hold(p.Partition)
 		if held {
 			p.ledger.keepHold(off)
 		}
-		b, err := w.Close(p.ctx, p.Partition, time.Now())
+		b, err := w.Close(ctx, p.Partition, time.Now())
 		if err != nil {
 			return fmt.Errorf("%s: close windows: %w", p.Partition, err)
 		}
@@ -57,12 +57,12 @@ func (p *partition) closeWindows() error {
 			tape = serde.NewTape()
 		}
 		pass := &pass{transform: &p.steps, source: &b.source, tape: tape, outputs: b.records}
-		if err := pass.handle(p.intake, at+1); err != nil {
+		if err := pass.handle(intake, at+1); err != nil {
 			return err
 		}
 		p.count(pass)
 		e := &entry{outputs: pass.outputs, window: true, finish: func() { p.c.drop(b) }}
-		if err := p.spread(e, pass); err != nil {
+		if err := p.spread(ctx, e, pass); err != nil {
 			return err
 		}
 	}

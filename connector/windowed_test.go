@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,9 @@ func (s *sums) Restore(p connector.Partition, meta string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &sumState{open: map[int64]*sumWindow{}}
-	fmt.Sscan(meta, &st.closed)
+	if meta != "" {
+		st.closed, _ = strconv.ParseInt(meta, 10, 64)
+	}
 	st.latest = st.closed
 	s.parts[p] = st
 }
@@ -167,7 +170,7 @@ func TestWindowsSurviveCrashRevokeAndRetry(t *testing.T) {
 			}
 			return nil
 		})
-		for round := int64(0); round < 10; round++ {
+		for round := range int64(10) {
 			log.Append(p0, ticks(round*13, round*13+13)...)
 			r := start(t, log, loading(s), connector.WithHandlers(flaky, newSums(), flaky))
 			r.consumer.Assign(p0)

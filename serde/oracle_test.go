@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"testing"
 	"unicode/utf8"
 
@@ -100,8 +101,10 @@ func loneSurrogate(src []byte) bool {
 			}
 			continue
 		}
-		var u uint16
-		fmt.Sscanf(string(src[i+1:i+5]), "%x", &u)
+		u, err := strconv.ParseUint(string(src[i+1:i+5]), 16, 16)
+		if err != nil {
+			return true
+		}
 		i += 4
 		switch low := u >= 0xDC00 && u <= 0xDFFF; {
 		case high != low:

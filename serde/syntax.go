@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 )
 
 // A SyntaxError says where text isn't the JSON that it should be.
@@ -54,11 +55,8 @@ func found(rest []byte) string {
 	c := rest[0]
 	switch {
 	case c >= 0x80:
-		for _, r := range string(rest[:min(4, len(rest))]) {
-			if r != 0xFFFD && strconv.IsPrint(r) {
-				return strconv.QuoteRune(r)
-			}
-			break
+		if r, _ := utf8.DecodeRune(rest); r != utf8.RuneError && strconv.IsPrint(r) {
+			return strconv.QuoteRune(r)
 		}
 		return fmt.Sprintf("byte 0x%02X", c)
 	case c < 0x20 || c == 0x7F:

@@ -343,7 +343,7 @@ func TestStaleValues(t *testing.T) {
 				mustPanic(t, name+" Get", func() { v.Get(p) })
 				mustPanic(t, name+" Int64", func() { v.Int64() })
 				mustPanic(t, name+" Text", func() { v.Text() })
-				mustPanic(t, name+" AppendJSON", func() { v.AppendJSON(nil) })
+				mustPanic(t, name+" AppendJSON", func() { _, _ = v.AppendJSON(nil) })
 				mustPanic(t, name+" Clone", func() { serde.NewTape().Clone(v) })
 				mustPanic(t, name+" Array", func() { tape.Array([]serde.Value{v}) })
 				for range 300 {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"log"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -32,8 +30,6 @@ type services struct {
 }
 
 func startServices() (*services, error) {
-	// kfake logs what it is asked by a global logger, if at all.
-	log.SetOutput(io.Discard)
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(carPartitions, positionsTopic), kfake.SeedTopics(1, deadTopic))
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	logging.Disable() // the sink reports what go-redis would print besides
+	logging.Disable()              // the sink reports what go-redis would print besides
 	signal.Ignore(syscall.SIGPIPE) // the stdout sink says what a closed pipe means
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

@@ -174,7 +174,7 @@ func (r *runner) open(ctx context.Context, log *slog.Logger) (*connector.Connect
 		case err == nil:
 			return conn, closer, nil
 		case ctx.Err() != nil:
-			return nil, nil, nil
+			return nil, nil, nil //nolint:nilerr // stopped before it began: that is no failure
 		}
 		switch connector.ClassOf(err) {
 		case connector.Retryable, connector.Systemic:

@@ -131,22 +131,31 @@ func (c *Consumer) current(ps []*partition) []*partition {
 // lookUp finds out what an Assignment says, and tells the Listener. It is tried again until it succeeds or the
 // partitions are gone; Poll returns why it fails.
 func (c *Consumer) lookUp(ps []*partition) {
+	open, end := context.WithCancel(context.Background())
+	defer end()
+	go func() {
+		select {
+		case <-c.closed:
+			end()
+		case <-open.Done():
+		}
+	}()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		if ps = c.current(ps); len(ps) == 0 {
 			return
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(open, 30*time.Second)
 		known, rest, err := c.find(ctx, ps)
 		cancel()
 		c.tell(known)
 		if ps = rest; len(ps) == 0 {
 			return
 		}
-		if err != nil && c.ctx.Err() == nil {
+		if err != nil && open.Err() == nil {
 			c.report(explain("look up the offsets of group "+c.config.Group, c.config.Group, err))
 		}
 		select {
-		case <-c.ctx.Done():
+		case <-open.Done():
 			return
 		case <-time.After(wait):
 		}

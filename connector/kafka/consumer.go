@@ -37,8 +37,7 @@ type Consumer struct {
 	listener connector.Listener
 	client   *kgo.Client // set by a hook, before any goroutine of it starts
 	admin    *kadm.Client
-	ctx      context.Context // of lookups: ends at Close
-	cancel   context.CancelFunc
+	closed   chan struct{} // by Close: lookups end
 	lookups  sync.WaitGroup
 
 	// The order of locks: calls, committing, mu. Nothing but committing is held while a broker is asked.
@@ -77,7 +76,7 @@ type partition struct {
 // Notify sets who hears of assignments, and joins the group.
 func (c *Consumer) Notify(l connector.Listener) {
 	c.listener = l
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.closed = make(chan struct{})
 	if _, err := kgo.NewClient(c.opts...); err != nil { // connections.OnNewClient keeps the client
 		c.report(connector.Fatal.Errorf("kafka options: %w", err))
 	}
@@ -263,9 +262,13 @@ func (c *Consumer) Close(ctx context.Context) error {
 		return nil
 	}
 	c.mu.Lock()
+	again := c.closing
 	c.closing = true
 	c.mu.Unlock()
-	c.cancel()
+	if again {
+		return nil
+	}
+	close(c.closed)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	err := c.client.LeaveGroupContext(ctx)
@@ -282,7 +285,7 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 	var session *kgo.ErrGroupSession
 	switch {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // the poll was ended, by us
 	case errors.Is(err, kgo.ErrClientClosed):
 		return connector.Fatal.Errorf("group %s: %w", c.config.Group, err)
 	case errors.As(err, &session):

@@ -56,7 +56,7 @@ func run(ctx context.Context, form, brokers, redisAddrs string) error {
 	if err != nil {
 		return err
 	}
-	defer dead.Close()
+	defer func() { _ = dead.Close() }()
 
 	var c *connector.Connector
 	switch form {

@@ -219,7 +219,7 @@ func checkLetter(c byte, n int) error {
 			return nil
 		}
 	case 'Y':
-		return errors.New("Y is the year that a week belongs to; write yyyy")
+		return errors.New("the letter Y is the year that a week belongs to; write yyyy")
 	case 'h':
 		return errors.New("h counts to 12; write HH")
 	}

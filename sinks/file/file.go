@@ -180,8 +180,7 @@ func (c Config) Open(ctx context.Context) (*Sink, error) {
 		return nil, failure("open", s.dir, s.dir, err)
 	}
 	if s.session, err = openSession(s.root); err != nil {
-		s.root.Close()
-		return nil, failure("prepare", filepath.Join(s.dir, tempDir), s.dir, err)
+		return nil, errors.Join(failure("prepare", filepath.Join(s.dir, tempDir), s.dir, err), s.root.Close())
 	}
 	return s, nil
 }

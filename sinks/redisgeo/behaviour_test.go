@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -56,9 +57,7 @@ func (e bed) at(t testing.TB, key string) map[string]float64 {
 
 // round undoes the rounding of a geohash of 52 bits.
 func round(degrees float64) float64 {
-	var f float64
-	fmt.Sscanf(fmt.Sprintf("%.3f", degrees), "%g", &f)
-	return f
+	return math.Round(degrees*1000) / 1000
 }
 
 func (e bed) wants(t testing.TB, key string, want map[string]float64) {

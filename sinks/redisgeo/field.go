@@ -36,10 +36,7 @@ func newField(name, text string) (*field, error) {
 	return f, nil
 }
 
-// straight reports that the value is read from the record, without the batch.
-func (f *field) straight() bool { return f.root != 0 }
-
-// of is the field's value in the i-th record. A straight one needs no i.
+// of is the field's value in the i-th record.
 func (f *field) of(b *connector.Batch, i int, r *connector.Record) (serde.Value, error) {
 	v := r.Value
 	switch f.root {

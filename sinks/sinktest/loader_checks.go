@@ -44,7 +44,7 @@ func checkMarkedRecords(t testing.TB, h LoaderHarness) {
 	if o.err != nil {
 		t.Fatalf("Load: %v", o.err)
 	}
-	if o.failed[2] != mark {
+	if !errors.Is(o.failed[2], mark) {
 		t.Errorf("the error that a handler had marked record 2 with became %v", o.failed[2])
 	}
 	if o.failed[1] != nil || o.failed[3] != nil {

@@ -72,7 +72,7 @@ func checkStageMarked(t testing.TB, h StagerHarness) {
 	mark := connector.Permanent.Wrap(errors.New("failed by a handler"))
 	some.Filter(1)
 	some.Fail(3, mark)
-	if failed := g.add(t, some); failed[0] != nil || failed[2] != nil || failed[3] != mark {
+	if failed := g.add(t, some); failed[0] != nil || failed[2] != nil || !errors.Is(failed[3], mark) {
 		t.Errorf("records 0 and 2 failed with %v and %v; what record 3 was marked with became %v", failed[0], failed[2], failed[3])
 	}
 	g.commit(t)
