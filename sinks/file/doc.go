@@ -1,5 +1,5 @@
-// Package file is the sink that writes records to files below a folder, one line each,
-// and a dead letter that does so.
+// Package file is the sink that writes records to files below a folder, one line each. A dead
+// letter that writes files lies beside it.
 //
 // Guarantee: every record is in the files at least once, in the partition's order inside each file. A
 // file appears under its name complete and on disk, and is never changed or overwritten.
