@@ -61,7 +61,7 @@ func startKafka(ctx context.Context, dir string, o KafkaOptions) (*Brokers, erro
 	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	id[0] &= 0x7f // or the id could begin with a hyphen, which the storage tool takes for an option
+	id[0] &= 0x7f           // or the id could begin with a hyphen, which the storage tool takes for an option
 	cluster := base64.RawURLEncoding.EncodeToString(id[:])
 
 	b := &Brokers{}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,9 +37,18 @@ type member struct {
 
 func startMember(t *testing.T, brokers *testbed.Brokers, topic, group string, load connector.LoaderFunc, opts ...connector.Option) *member {
 	t.Helper()
-	m := &member{t: t, decoded: &decoded{}, ended: make(chan error, 1)}
+	return startMemberWith(t, source(brokers, topic, group), load, opts...)
+}
+
+func source(brokers *testbed.Brokers, topic, group string) kafka.Config {
 	c := kafka.DefaultConfig()
 	c.Brokers, c.Topics, c.Group = brokers.Addrs, []string{topic}, group
+	return c
+}
+
+func startMemberWith(t *testing.T, c kafka.Config, load connector.LoaderFunc, opts ...connector.Option) *member {
+	t.Helper()
+	m := &member{t: t, decoded: &decoded{}, ended: make(chan error, 1)}
 	c.Options = []kgo.Opt{kgo.WithHooks(m.decoded)}
 	consumer, err := c.Open(t.Context())
 	if err != nil {
@@ -204,4 +214,52 @@ func TestNoPartitionStallsAfterReassignment(t *testing.T) {
 	}
 	admin := brokers.Admin(t)
 	waitUntil(t, 2*time.Minute, "all to be committed", func() bool { return committedSum(t, admin, group) == 4*each })
+}
+
+// Every way to share partitions out works on a real broker: a member joins and leaves, and each record is delivered
+// at least once, and once only while nobody is killed.
+func TestBalancersOnARealBroker(t *testing.T) {
+	for _, balancer := range []string{kafka.CooperativeSticky, kafka.Sticky, kafka.Range, kafka.KIP848} {
+		t.Run(balancer, func(t *testing.T) {
+			brokers := testbed.Kafka(t)
+			topic := brokers.Topic(t, 4)
+			const each = 50_000
+			fill(t, brokers, topic, 4, each)
+			var mu sync.Mutex
+			seen := map[connector.Partition]map[int64]int{}
+			load := func(_ context.Context, b *connector.Batch) error {
+				time.Sleep(time.Duration(b.Len()) * 50 * time.Microsecond)
+				mu.Lock()
+				defer mu.Unlock()
+				p := b.Source().Partition
+				if seen[p] == nil {
+					seen[p] = map[int64]int{}
+				}
+				for _, r := range b.Records() {
+					seen[p][r.Offset]++
+				}
+				return nil
+			}
+			c := source(brokers, topic, testbed.Name(t))
+			c.Balancer = balancer
+			a := startMemberWith(t, c, load)
+			waitUntil(t, time.Minute, "the first member", func() bool { return a.total(connector.MetricWritten) > 0 })
+			b := startMemberWith(t, c, load)
+			waitUntil(t, time.Minute, "partitions of both", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
+			b.stop()
+			admin := brokers.Admin(t)
+			waitUntil(t, time.Minute, "all to be committed", func() bool { return committedSum(t, admin, c.Group) == 4*each })
+			records, repeated := 0, 0
+			for _, offsets := range seen {
+				records += len(offsets)
+				for _, n := range offsets {
+					repeated += n - 1
+				}
+			}
+			t.Logf("%d records, %d repeated", records, repeated)
+			if records != 4*each || repeated > 0 {
+				t.Errorf("%d records, %d repeated; want %d and none", records, repeated, 4*each)
+			}
+		})
+	}
 }
