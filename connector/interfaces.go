@@ -9,10 +9,12 @@ import (
 type Consumer interface {
 	// Poll waits for records and returns them, whole fetches at a time. The Connector
 	// owns each Batch until its release. Batches and an error may come together; the error may
-	// join several, those of single partitions as *PartitionError. After ctx ends, Poll returns soon.
+	// join several, those of single partitions as *PartitionError. A batch without records moves
+	// the position to its Next. After ctx ends, Poll returns soon.
 	Poll(ctx context.Context) ([]*Batch, error)
 	// Commit stores the offsets for the group and returns when that is certain, or when ctx ends.
-	// One Commit at a time; one that failed may have been applied.
+	// One Commit at a time; one that failed may have been applied. An offset below what this assignment
+	// has stored already is passed over.
 	Commit(ctx context.Context, offs []Offset) error
 	// Pause stops the delivery of partitions, and drops what was fetched of them; Resume goes on.
 	Pause(ps ...Partition)
@@ -21,7 +23,7 @@ type Consumer interface {
 	Seek(p Partition, offset int64)
 	// Notify sets who hears of assignments. Called once, before the first Poll.
 	Notify(Listener)
-	// Close leaves the group. No other call is running, none follows.
+	// Close leaves the group, and calls no function of the Listener. No other call is running, none follows.
 	Close(ctx context.Context) error
 }
 

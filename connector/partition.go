@@ -125,14 +125,17 @@ func (p *partition) retrier(ctx context.Context, what string, try func(context.C
 
 // enqueue takes over a batch from the poller.
 func (p *partition) enqueue(b *Batch) {
+	p.held.Add(b.source.Bytes)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.draining || p.fenced.Load() {
-		p.c.drop(b)
+	taken := !p.draining
+	if taken {
+		p.queue = append(p.queue, b)
+	}
+	p.mu.Unlock()
+	if !taken {
+		p.drop(b)
 		return
 	}
-	p.held.Add(b.source.Bytes)
-	p.queue = append(p.queue, b)
 	p.signal()
 }
 
@@ -158,11 +161,12 @@ func (p *partition) dequeue() *Batch {
 // empty drops what is queued: it will be read again, by whoever owns the partition then.
 func (p *partition) empty() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, b := range p.queue {
+	queue := p.queue
+	p.queue = nil
+	p.mu.Unlock()
+	for _, b := range queue {
 		p.drop(b)
 	}
-	p.queue = nil
 }
 
 // drop gives the memory of a batch back that was enqueued.
