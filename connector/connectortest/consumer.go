@@ -397,9 +397,11 @@ func checkRevoke(t *testing.T, c Cluster) {
 	fill(t, c, 10)
 	a := join(t, c)
 	a.owns(int(c.Partitions))
-	var b *member
+	joined := make(chan *member, 1)
 	a.revoked = func(ctx context.Context, ps []connector.Partition) {
 		time.Sleep(calm)
+		b := <-joined
+		joined <- b
 		b.mu.Lock()
 		for _, p := range ps {
 			if _, ok := b.owned[p]; ok {
@@ -413,7 +415,8 @@ func checkRevoke(t *testing.T, c Cluster) {
 			}
 		}
 	}
-	b = join(t, c)
+	b := join(t, c)
+	joined <- b
 	waitBoth(a, b, c)
 	for _, s := range b.owned {
 		if s.Committed != 7 || s.Meta != "last" {
