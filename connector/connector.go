@@ -28,8 +28,8 @@ type Connector struct {
 	buffers   sync.Pool // of *[]Record
 	tapes     sync.Pool // of *serde.Tape
 
-	// mu is the ownership lock. Only the committer and the rebalance callbacks take it; the committer
-	// holds it while it commits, so that nothing is committed for a partition that was fenced.
+	// mu is the ownership lock. Only the committer and the rebalance callbacks take it, and a worker that goes on behind a
+	// gap; the committer holds it while it commits, so that nothing is committed for a partition that was fenced.
 	mu    sync.Mutex
 	owned map[Partition]*partition
 	parts atomic.Pointer[map[Partition]*partition] // a copy of owned, for everybody else
@@ -208,6 +208,7 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 		if old := c.owned[a.Partition]; old != nil {
 			old.fence()
 		}
+		a.Connector, a.Plan = c.name, c.plan
 		p := newPartition(c, a, r)
 		if r.stager != nil {
 			p.stage = newStage(p)

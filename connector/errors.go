@@ -78,6 +78,9 @@ func LeastWait(err error) time.Duration {
 type PartitionError struct {
 	Partition Partition
 	Err       error
+	// Gap: the offset to read next isn't in the log (any more). What is there are the offsets LogStart to LogEnd-1.
+	Gap              bool
+	LogStart, LogEnd int64
 }
 
 func (e *PartitionError) Error() string { return fmt.Sprintf("partition %s: %v", e.Partition, e.Err) }

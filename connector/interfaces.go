@@ -42,13 +42,21 @@ type Listener struct {
 type Assignment struct {
 	Partition
 	ClusterID string
+	Group     string // the consumer group
 	TopicID   [16]byte
 	Epoch     int64  // of this assignment: higher at each, within a Consumer
 	Committed int64  // the group's offset, -1 if there is none
 	Start     int64  // where to read from: Committed, or what the start setting says
+	Initial   int64  // what the start setting says, whatever the group has committed
 	LogStart  int64  // first offset that the partition holds
 	LogEnd    int64  // offset after its last record
 	Meta      string // what Offset.Meta was when Committed was stored
+	Recreated bool   // Committed is of a topic of the same name that was deleted since
+
+	// What the Connector adds for a Stager.
+	Connector string // its name
+	Plan      string // see WithPlan
+	OnGap     GapPolicy
 }
 
 // An Offset is a position to commit: At is the next offset to read.
@@ -119,6 +127,10 @@ const (
 	StageValue  Stage = "VALUE_CONVERTER"
 	StageHandle Stage = "TRANSFORMATION"
 	StageLoad   Stage = "TASK_PUT"
+
+	// StageGap is Millrace's own: the Failure stands for offsets that were gone from Kafka, from the header millrace.gap.from up to
+	// the one before millrace.gap.to, where reading went on. Its Record has that first offset, and neither key nor value.
+	StageGap Stage = "GAP"
 )
 
 // A Keyer is a Loader that keeps order per a key of its own: a row's key, a member's
@@ -144,7 +156,8 @@ type Stager interface {
 	// Rotation says when a topic's files are closed.
 	Rotation(topic string) Rotation
 	// Recover finds where the partition stands in the sink and finishes what was
-	// left unfinished. Reading starts at the position's ReadFrom.
+	// left unfinished. Reading starts at the position's ReadFrom, which outranks the group's offset. A position with Until
+	// asks for a range that ends there; after its commit, reading goes on where Commit says.
 	Recover(ctx context.Context, a Assignment) (Position, error)
 	// Stage begins the range that starts at a position.
 	Stage(ctx context.Context, p Partition, at Position, r Retrier) (Staged, error)
@@ -164,9 +177,11 @@ type Staged interface {
 
 // A Position is where a partition stands in a Stager.
 type Position struct {
-	At       int64  // sequence number of the next range
-	ReadFrom int64  // offset to read from; what the group's offset becomes
-	Meta     string // committed with the offset: a hint for the next Recover
+	At       int64    // sequence number of the next range
+	ReadFrom int64    // offset to read from; what the group's offset becomes
+	Until    int64    // 0, or where the next range has to end: it mends one that was damaged, and counts and commits nothing
+	Meta     string   // committed with the offset: a hint for the next Recover
+	Notes    []string // what people should know of how things were found: logged as warnings
 }
 
 // A Range is what one commit of a Stager speaks for: the offsets From to Next-1.
@@ -186,13 +201,18 @@ const (
 	RotateAge    RotateReason = "age"    // the first record waited long enough
 	RotateMemory RotateReason = "memory" // the byte budget is used up
 	RotateDrain  RotateReason = "drain"  // the partition was revoked, or the connector stops
+	RotateGap    RotateReason = "gap"    // the offsets are gone from Kafka: nothing was read
+	RotateSeal   RotateReason = "seal"   // nothing came for Rotation.Seal: an empty range, From = Next
+	RotateMend   RotateReason = "mend"   // a Position's Until was reached
 )
 
 // A Size says what a Staged holds.
 type Size struct {
-	Buffered int64 // bytes of memory held
-	Open     int   // files still growing
-	Full     int   // files that reached their size and wait for the commit
+	Buffered int64  // bytes of memory held
+	Open     int    // files still growing
+	Full     int    // files that reached their size and wait for the commit
+	Due      bool   // commit now: the range holds as many files as one commit takes
+	Note     string // what people should know, such as too many open files: logged as a warning now and then
 }
 
 // A Rotation says when a range is committed. Size and Records are for the sink, which closes each
@@ -202,6 +222,7 @@ type Rotation struct {
 	Records  int64         // records of a file; 0 = no limit
 	Age      time.Duration // longest time that a record waits for the commit
 	Adaptive bool          // commit as soon as there are as many full files as open ones
+	Seal     time.Duration // after so long without records, an empty range is committed, once; 0 = never
 }
 
 // A Retrier calls try until it succeeds, with the Connector's waits. It returns an error when ctx ends,
@@ -241,7 +262,12 @@ const (
 	MetricBuried    Metric = "records_buried"   // records durable in the dead letter
 	MetricLoads     Metric = "loads"            // calls of Load or Add
 	MetricRetries   Metric = "retries"          // attempts repeated
-	MetricRotations Metric = "rotations"        // ranges committed by a Stager
+	MetricRotations Metric = "rotations"        // ranges committed by a Stager; also by reason: rotations_size, rotations_age, ...
+	MetricFiles     Metric = "files"            // files in them; also by reason
+	MetricGaps      Metric = "gaps"             // times that reading went on behind offsets that were gone
 	MetricCommits   Metric = "commits"          // offsets committed
 	MetricLateAcks  Metric = "late_acks"        // successes that came after the fence
 )
+
+// of is the count of the ranges that were committed for one reason.
+func (m Metric) of(r RotateReason) Metric { return m + "_" + Metric(r) }

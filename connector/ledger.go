@@ -203,6 +203,13 @@ func (e *entry) low() int64 {
 	return low
 }
 
+// idle reports whether everything that was entered is done.
+func (l *ledger) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head == len(l.entries) && l.pending == 0
+}
+
 // load is the number of outputs under way.
 func (l *ledger) load() int {
 	l.mu.Lock()

@@ -29,7 +29,19 @@ type settings struct {
 	drainTimeout   time.Duration
 	windowInterval time.Duration
 	retry          backoff
+	onGap          GapPolicy
+	plan           string
 }
+
+// A GapPolicy says what happens when offsets that weren't read yet are gone from Kafka.
+type GapPolicy string
+
+// The policies. Going on leaves a gap record in the dead letter, if there is one, and a gap in a Stager's ranges.
+const (
+	GapFail     GapPolicy = "fail"     // the partition stops, and says which offsets are gone
+	GapEarliest GapPolicy = "earliest" // go on at the first offset that is there
+	GapLatest   GapPolicy = "latest"   // go on at the end of the log
+)
 
 // A route is the sink and the handlers of the topics that it matches.
 type route struct {
@@ -112,6 +124,7 @@ func defaults() settings {
 		drainTimeout:   20 * time.Second,
 		windowInterval: time.Second,
 		retry:          backoff{base: 100 * time.Millisecond, longest: 30 * time.Second},
+		onGap:          GapFail,
 	}
 }
 
@@ -174,7 +187,19 @@ func WithRetry(first, longest time.Duration) Option {
 	return func(s *settings) { s.retry = backoff{base: first, longest: longest} }
 }
 
+// WithGapPolicy sets what happens when offsets that weren't read yet are gone from Kafka. Default GapFail.
+func WithGapPolicy(g GapPolicy) Option { return func(s *settings) { s.onGap = g } }
+
+// WithPlan names the settings and the build that decide what becomes of a record: a hash that differs whenever
+// one of them does. Stagers need it to write a lost file again. Default "": not known.
+func WithPlan(plan string) Option { return func(s *settings) { s.plan = plan } }
+
 func (s *settings) validate() error {
+	switch s.onGap {
+	case GapFail, GapEarliest, GapLatest:
+	default:
+		return fmt.Errorf("there is no gap policy %q: fail, earliest, latest", string(s.onGap))
+	}
 	if s.maxRecord <= 0 || s.commitInterval <= 0 || s.drainTimeout <= 0 || s.retry.base <= 0 || s.retry.longest < s.retry.base {
 		return errors.New("largest record, commit interval, drain timeout and retry waits must be positive, the longest wait not below the first")
 	}

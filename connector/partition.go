@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A partition is one assignment of a partition, from its assignment to its fence. A worker
@@ -29,16 +30,18 @@ type partition struct {
 	halted chan struct{} // closed: nothing more is taken in, because of an error that stays
 	gone   chan struct{} // closed: fenced
 
+	next int64 // the worker's own: offset after what it has taken
 	// The poller's own.
 	reading bool // Seek and Resume were done: what Poll returns from now on belongs to this assignment
 
 	mu       sync.Mutex
 	queue    []*Batch
-	held     atomic.Int64  // bytes of batches queued or under way
-	largest  atomic.Int64  // bytes of the most that one Poll returned
-	low      atomic.Int64  // while paused for being far over its share: resume below; else 0
-	wake     chan struct{} // capacity 1
-	drain    chan struct{} // closed: stop intake, finish what has begun
+	gap      *PartitionError // behind all that is queued
+	held     atomic.Int64    // bytes of batches queued or under way
+	largest  atomic.Int64    // bytes of the most that one Poll returned
+	low      atomic.Int64    // while paused for being far over its share: resume below; else 0
+	wake     chan struct{}   // capacity 1
+	drain    chan struct{}   // closed: stop intake, finish what has begun
 	draining bool
 
 	// Guarded by c.mu, the ownership lock.
@@ -55,6 +58,10 @@ func newPartition(c *Connector, a Assignment, r *route) *partition {
 		ledger: newLedger(a.Start),
 		wake:   make(chan struct{}, 1), drain: make(chan struct{}), done: make(chan struct{}), halted: make(chan struct{}), gone: make(chan struct{}),
 		committed: a.Committed, meta: a.Meta,
+	}
+	if _, w := p.windowed(); w != nil || r.stager != nil {
+		// Until handlers and sink have said where the partition stands, the group keeps what they said before.
+		p.ledger.moveTo(a.Start, a.Meta)
 	}
 	p.steps = transform{key: c.key, value: c.value, handlers: r.handlers, maxRecord: c.maxRecord, buffers: &c.buffers, again: p.again}
 	p.status.set(func(s *PartitionStatus) {
@@ -146,23 +153,34 @@ func (p *partition) signal() {
 	}
 }
 
-func (p *partition) dequeue() *Batch {
+// enqueueGap notes that the Consumer can't read on.
+func (p *partition) enqueueGap(e *PartitionError) {
+	p.mu.Lock()
+	p.gap = e
+	p.mu.Unlock()
+	p.signal()
+}
+
+// dequeue is the next batch, or the gap behind the last one. Both are nil if there is nothing.
+func (p *partition) dequeue() (*Batch, *PartitionError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
-		return nil
+		gap := p.gap
+		p.gap = nil
+		return nil, gap
 	}
 	b := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
-	return b
+	return b, nil
 }
 
 // empty drops what is queued: it will be read again, by whoever owns the partition then.
 func (p *partition) empty() {
 	p.mu.Lock()
 	queue := p.queue
-	p.queue = nil
+	p.queue, p.gap = nil, nil
 	p.mu.Unlock()
 	for _, b := range queue {
 		p.drop(b)
@@ -240,49 +258,53 @@ func (p *partition) work(ctx, intake context.Context) {
 
 // consume recovers and then processes batches until drain, fence or an error that stops the partition.
 func (p *partition) consume(ctx, intake context.Context) error {
-	from, err := p.recover(intake)
+	from, err := p.recover(ctx, intake)
 	if err != nil {
 		return err
 	}
-	if err := p.checkGap(from); err != nil {
-		return err
-	}
+	p.next = from
 	p.c.start(p, from)
 	ticks := p.windowTicks(ctx)
 	for {
-		b := p.dequeue()
-		if b == nil {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-p.drain:
-				return nil
-			case <-p.halted:
-				return nil
-			case <-p.wake:
-			case <-ticks:
-				if err := p.closeWindows(ctx, intake); err != nil {
-					return err
-				}
-			case <-p.stage.timer():
-				if err := p.stage.rotate(ctx, RotateAge); err != nil {
-					return err
-				}
-			case <-p.stage.squeezed():
-				if err := p.stage.rotate(ctx, RotateMemory); err != nil {
-					return err
-				}
-			}
-			continue
-		}
+		b, gap := p.dequeue()
 		if p.over() {
-			p.drop(b)
-			return nil
+			if b != nil {
+				p.drop(b)
+			}
+			return ctx.Err()
 		}
-		if err := p.process(ctx, intake, b); err != nil {
+		switch {
+		case b != nil:
+			err = p.process(ctx, intake, b)
+		case gap != nil:
+			err = p.passOver(ctx, intake, gap)
+		default:
+			err = p.await(ctx, intake, ticks)
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// await waits for a batch, and does what is due meanwhile.
+func (p *partition) await(ctx, intake context.Context, ticks <-chan time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.drain:
+	case <-p.halted:
+	case <-p.wake:
+	case <-ticks:
+		return p.closeWindows(ctx, intake)
+	case <-p.stage.timer():
+		return p.stage.rotate(ctx, RotateAge)
+	case <-p.stage.squeezed():
+		return p.stage.rotate(ctx, RotateMemory)
+	case <-p.stage.quiet():
+		return p.stage.seal(ctx)
+	}
+	return nil
 }
 
 func (p *partition) over() bool {
@@ -299,33 +321,35 @@ func (p *partition) over() bool {
 }
 
 // recover finds the offset to read from.
-func (p *partition) recover(ctx context.Context) (int64, error) {
+func (p *partition) recover(ctx, intake context.Context) (int64, error) {
+	if p.Recreated {
+		if err := p.beginAnew(intake); err != nil {
+			return 0, err
+		}
+	}
 	for _, h := range p.route.handlers {
 		if w, ok := h.(Windowed); ok {
 			w.Restore(p.Partition, p.Meta)
 		}
 	}
-	if p.route.stager == nil {
-		return p.Start, nil
+	from, end := p.Start, p.LogEnd
+	if p.stage != nil {
+		if err := p.stage.recover(intake); err != nil {
+			return 0, err
+		}
+		// Another process may have written further since the end was looked up: behind it only the brokers know what is there.
+		from = p.stage.at.ReadFrom
+		end = max(end, from)
 	}
-	return p.stage.recover(ctx)
-}
-
-// checkGap refuses to go on past records that are gone.
-func (p *partition) checkGap(from int64) error {
-	switch {
-	case from < p.LogStart && from >= 0:
-		return Permanent.Errorf("offsets %d to %d of %s are gone: the group stands at %d, the partition begins at %d now (did retention pass, or were records deleted?); "+
-			"to go on without them, set the group's offset to %d", from, p.LogStart-1, p.Partition, from, p.LogStart, p.LogStart)
-	case from > p.LogEnd:
-		return Permanent.Errorf("%s ends at offset %d, but the group stands at %d: the topic was truncated or created again; "+
-			"to go on, set the group's offset to where reading is to begin", p.Partition, p.LogEnd, from)
-	}
-	return nil
+	return p.skip(ctx, intake, from, p.LogStart, end)
 }
 
 // process transforms a batch and hands its outputs on.
 func (p *partition) process(ctx, intake context.Context, b *Batch) error {
+	p.next = b.source.Next
+	if p.stage != nil {
+		p.stage.trim(b)
+	}
 	n, bytes := len(b.records), rawBytes(b.records)
 	p.c.count(MetricRead, p.Partition, int64(n))
 	p.c.count(MetricReadBytes, p.Partition, bytes)
@@ -343,8 +367,11 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 	}
 	p.recovered()
 	p.noteHold()
-	p.count(pass)
-	if f := pass.first(); f != nil && p.c.dead == nil {
+	mending := p.stage != nil && p.stage.mending()
+	if !mending {
+		p.count(pass)
+	}
+	if f := pass.first(); f != nil && p.c.dead == nil && !mending {
 		pass.cut(f.Record.Offset)
 		pass.failures = []Failure{*f}
 	}
@@ -409,48 +436,4 @@ func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 		case <-p.ledger.changed:
 		}
 	}
-}
-
-// bury writes failures to the dead letter, and waits until they are durable. If one of them can't be kept,
-// it says which one: the partition stops there.
-func (p *partition) bury(ctx context.Context, fs []Failure) (stuck *Failure, err error) {
-	if len(fs) == 0 {
-		return nil, nil
-	}
-	if p.c.dead == nil {
-		return &fs[0], stoppedAt(&fs[0], errors.New("there is no dead_letter to bury it"))
-	}
-	err = p.buryAll(ctx, fs)
-	if err != nil && ClassOf(err) == Permanent && len(fs) > 1 {
-		for i := range fs {
-			if err = p.buryAll(ctx, fs[i:i+1]); err != nil {
-				fs = fs[i:]
-				break
-			}
-		}
-	}
-	if err != nil {
-		return &fs[0], stoppedAt(&fs[0], err)
-	}
-	return nil, nil
-}
-
-// stoppedAt is the error of a partition that can't get past a record.
-func stoppedAt(f *Failure, why error) error {
-	return fmt.Errorf("stopped at offset %d: record %s failed in %s: %w; %w", f.Record.Offset, f.ID, f.Stage, f.Err, why)
-}
-
-func (p *partition) buryAll(ctx context.Context, fs []Failure) error {
-	err := p.retrier(ctx, fmt.Sprintf("write %d records to the dead letter", len(fs)), func(ctx context.Context) error {
-		return p.c.dead.Bury(ctx, fs)
-	})
-	if err != nil {
-		return err
-	}
-	p.c.count(MetricBuried, p.Partition, int64(len(fs)))
-	last := fs[len(fs)-1]
-	if p.status.buried(len(fs), last) {
-		p.log.Warn("records are going to the dead letter", "offset", last.Record.Offset, "stage", last.Stage, "error", last.Err)
-	}
-	return nil
 }

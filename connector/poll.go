@@ -27,13 +27,16 @@ func (c *Connector) poll(ctx context.Context) {
 			c.expect(bytes)
 		}
 		c.dispatch(batches)
+		failed := err != nil && ctx.Err() == nil
+		all := failed && c.pollError(err)
+		c.catchUp() // behind the errors: a seek ends a gap
 		c.balance()
-		if err == nil || ctx.Err() != nil {
+		if !failed {
 			failures = 0
 			c.trouble.Store(nil)
 			continue
 		}
-		if c.pollError(err) && len(batches) == 0 {
+		if all && len(batches) == 0 {
 			c.idle(ctx, c.retry.wait(failures, err))
 			failures++
 		}
@@ -162,6 +165,10 @@ func (c *Connector) dispatch(batches []*Batch) {
 	for p, n := range got {
 		p.largest.Store(max(p.largest.Load(), n))
 	}
+}
+
+// catchUp runs the commands that came during the poll.
+func (c *Connector) catchUp() {
 	for _, f := range c.afterPoll {
 		f()
 	}
@@ -270,6 +277,8 @@ func (c *Connector) pollError(err error) bool {
 			switch {
 			case part == nil:
 				c.log.Error("partition can't be read", "topic", p.Partition.Topic, "partition", p.Partition.ID, "error", p.Err)
+			case p.Gap:
+				part.enqueueGap(p)
 			case ClassOf(p.Err) == Retryable || ClassOf(p.Err) == Systemic:
 				part.trouble(e)
 			default:

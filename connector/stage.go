@@ -3,6 +3,8 @@ package connector
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -16,16 +18,33 @@ type stage struct {
 	size     Size
 	buffered atomic.Int64 // size.Buffered, for the poller
 	r        Range
-	clock    *time.Timer // fires when the range is old enough
-	stop     error       // why the partition has to stop at stopAt; nil if it hasn't
+	age      time.Duration // of the next range: the first one of an assignment is shortened
+	clock    *time.Timer   // fires when the range is old enough
+	silence  *time.Timer   // fires when a seal is due
+	noted    time.Time     // when a Size.Note was last logged
+	stop     error         // why the partition has to stop at stopAt; nil if it hasn't
 	stopAt   int64
 	pressure chan struct{} // capacity 1: the byte budget is used up
 }
 
 func newStage(p *partition) *stage {
-	clock := time.NewTimer(time.Hour)
-	clock.Stop()
-	return &stage{p: p, rotation: p.route.stager.Rotation(p.Topic), clock: clock, pressure: make(chan struct{}, 1)}
+	s := &stage{
+		p: p, rotation: p.route.stager.Rotation(p.Topic), pressure: make(chan struct{}, 1),
+		clock: time.NewTimer(time.Hour), silence: time.NewTimer(time.Hour),
+	}
+	s.clock.Stop()
+	s.silence.Stop()
+	s.age = firstAge(p.Partition, s.rotation.Age)
+	return s
+}
+
+// firstAge is the age of the first range of an assignment, from half of it to nearly all, so that partitions that were
+// assigned together don't commit together. Partitions of a topic are spread evenly, by multiples of the golden ratio.
+func firstAge(p Partition, age time.Duration) time.Duration {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, p.Topic)
+	phase := h.Sum64() + uint64(p.ID)*0x9e3779b97f4a7c15
+	return age/2 + time.Duration(float64(age/2)*(float64(phase>>11)/(1<<53)))
 }
 
 // timer is the channel of the range's age; nil without a stage.
@@ -36,6 +55,14 @@ func (s *stage) timer() <-chan time.Time {
 	return s.clock.C
 }
 
+// quiet is the channel of the seal that is due; nil without a stage.
+func (s *stage) quiet() <-chan time.Time {
+	if s == nil {
+		return nil
+	}
+	return s.silence.C
+}
+
 // squeezed is signalled when memory is needed; nil without a stage.
 func (s *stage) squeezed() <-chan struct{} {
 	if s == nil {
@@ -44,24 +71,77 @@ func (s *stage) squeezed() <-chan struct{} {
 	return s.pressure
 }
 
-// recover asks the sink where the partition stands, and returns the offset to read from.
-func (s *stage) recover(ctx context.Context) (int64, error) {
+// mending reports whether the sink asked for a range that it needs once more. Such a range ends where the sink said, for
+// no other reason, and isn't counted: its records were counted the first time.
+func (s *stage) mending() bool { return s.at.Until > s.at.ReadFrom }
+
+// bound is the offset at which reading has to end; ok is false if it hasn't.
+func (s *stage) bound() (offset int64, ok bool) {
+	switch {
+	case s.mending():
+		return s.at.Until, true
+	case s.stop != nil:
+		return s.stopAt, true
+	}
+	return 0, false
+}
+
+// trim drops the records at and behind the bound from a batch that was fetched.
+func (s *stage) trim(b *Batch) {
+	end, ok := s.bound()
+	if !ok {
+		return
+	}
+	for i := range b.records {
+		if b.records[i].Offset >= end {
+			b.records = b.records[:i]
+			return
+		}
+	}
+}
+
+// recover asks the sink where the partition stands.
+func (s *stage) recover(ctx context.Context) error {
+	var at Position
 	err := s.p.retrier(ctx, fmt.Sprintf("recover %s", s.p.Partition), func(ctx context.Context) (err error) {
-		s.at, err = s.p.route.stager.Recover(ctx, s.p.Assignment)
+		at, err = s.p.route.stager.Recover(ctx, s.p.Assignment)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	s.p.recovered()
+	s.take(at)
+	s.rest()
+	return nil
+}
+
+// take begins an empty range at a position of the sink.
+func (s *stage) take(at Position) {
+	for _, note := range at.Notes {
+		s.p.log.Warn("the sink has something to say", "note", note)
+	}
+	s.at = at
 	s.reset()
-	s.p.ledger.moveTo(s.at.ReadFrom, s.at.Meta)
-	return s.at.ReadFrom, nil
+	if s.stop != nil && at.ReadFrom > s.stopAt {
+		s.stop = nil // another process got past it
+	}
+	if !s.mending() {
+		s.p.ledger.moveTo(at.ReadFrom, at.Meta)
+	}
+}
+
+// rest begins to wait for the seal.
+func (s *stage) rest() {
+	if s.rotation.Seal > 0 && !s.mending() {
+		s.silence.Reset(s.rotation.Seal)
+	}
 }
 
 // reset begins an empty range at the position.
 func (s *stage) reset() {
 	s.clock.Stop()
+	s.silence.Stop()
 	s.p.c.share.charge(-s.size.Buffered)
 	s.staged, s.size = nil, Size{}
 	s.buffered.Store(0)
@@ -69,21 +149,28 @@ func (s *stage) reset() {
 	s.p.status.set(func(st *PartitionStatus) { st.Staged = 0 })
 }
 
-// add encodes a handled batch into the range, buries what failed, and commits the range if it is time.
+// add encodes a handled batch, which was trimmed, into the range, buries what failed, and commits the range if it is time.
 func (s *stage) add(ctx context.Context, b *Batch, pass *pass) error {
+	if b.source.Next <= s.r.Next {
+		return nil // the range speaks for it already
+	}
 	if s.staged == nil {
 		if err := s.begin(ctx); err != nil {
 			return err
 		}
 	}
-	if s.stop != nil && b.source.Next > s.stopAt {
-		return s.finish(ctx, b, pass)
+	end, bounded := s.bound()
+	if bounded && b.source.Next >= end && s.mending() {
+		return s.mended(ctx, b, pass, end)
 	}
-	if err := s.encode(ctx, b, pass, b.source.Next); err != nil {
+	if bounded && b.source.Next > end && !s.mending() {
+		return s.finish(ctx, b, pass, end)
+	}
+	if dropped, err := s.encode(ctx, b, pass, b.source.Next); dropped || err != nil {
 		return err
 	}
 	switch {
-	case s.rotation.Adaptive && s.size.Full > 0 && s.size.Full >= s.size.Open:
+	case s.size.Due, s.rotation.Adaptive && s.size.Full > 0 && s.size.Full >= s.size.Open:
 		return s.rotate(ctx, RotateSize)
 	case s.due():
 		return s.rotate(ctx, RotateAge)
@@ -96,13 +183,14 @@ func (s *stage) add(ctx context.Context, b *Batch, pass *pass) error {
 	}
 }
 
-// encode adds the outputs to the range, which speaks for all offsets below next then.
-func (s *stage) encode(ctx context.Context, b *Batch, pass *pass, next int64) error {
+// encode adds the outputs to the range, which speaks for all offsets below next then. It reports whether the range was
+// dropped instead, and reading begins anew.
+func (s *stage) encode(ctx context.Context, b *Batch, pass *pass, next int64) (dropped bool, _ error) {
 	view := pass.view(pass.outputs)
 	size, err := s.staged.Add(ctx, view)
 	s.p.c.count(MetricLoads, s.p.Partition, 1)
 	if err != nil {
-		return s.again(ctx, fmt.Errorf("stage %s from offset %d: %w", s.p.Partition, b.firstOffset(), err))
+		return true, s.again(ctx, fmt.Errorf("stage %s from offset %d: %w", s.p.Partition, b.firstOffset(), err))
 	}
 	written := int64(len(view.records))
 	for i, err := range view.failed {
@@ -111,27 +199,48 @@ func (s *stage) encode(ctx context.Context, b *Batch, pass *pass, next int64) er
 			pass.failures = append(pass.failures, newFailure(pass.source, pass.fetched, &view.records[i], StageLoad, err))
 		}
 	}
-	if stuck, err := s.p.bury(ctx, pass.failures); err != nil {
-		if stuck == nil || ctx.Err() != nil {
-			return err
-		}
-		// The range can't speak for this record, and holds later ones: drop it, read again, and commit what is below.
-		s.stop, s.stopAt = err, stuck.Record.Offset
-		return s.again(ctx, Lost.Wrap(err))
+	if dropped, err := s.bury(ctx, pass.failures); dropped || err != nil {
+		return dropped, err
 	}
-	if s.r.First < 0 {
-		s.r.First = b.firstOffset()
-	}
-	for i := range b.records {
-		if o := b.records[i].Offset; o < next {
-			s.r.Last, s.r.Read = o, s.r.Read+1
+	if n := len(b.records); n > 0 {
+		if s.r.First < 0 {
+			s.r.First = b.records[0].Offset
 		}
+		s.r.Last = b.records[n-1].Offset
+		s.r.Read += int64(n)
 	}
 	s.r.Next = next
 	s.r.Written += written
 	s.r.Filtered += int64(pass.filtered)
 	s.r.Emitted += int64(pass.emitted)
 	s.r.Buried += int64(len(pass.failures))
+	s.hold(size)
+	pass.recycle(view.records, nil)
+	return false, nil
+}
+
+// bury keeps what failed. What is mended was buried before.
+func (s *stage) bury(ctx context.Context, fs []Failure) (dropped bool, _ error) {
+	if s.mending() {
+		return false, nil
+	}
+	stuck, err := s.p.bury(ctx, fs)
+	if err == nil {
+		return false, nil
+	}
+	if stuck == nil || ctx.Err() != nil {
+		return true, err
+	}
+	// The range can't speak for this record, and holds later ones: drop it, read again, and commit what is below.
+	s.stop, s.stopAt = err, stuck.Record.Offset
+	return true, s.again(ctx, Lost.Wrap(err))
+}
+
+// hold notes what the range takes.
+func (s *stage) hold(size Size) {
+	if s.mending() {
+		size.Buffered = 0 // a range that can't be cut short frees nothing if others wait for it
+	}
 	s.p.c.share.charge(size.Buffered - s.size.Buffered)
 	s.size = size
 	s.buffered.Store(size.Buffered)
@@ -139,21 +248,24 @@ func (s *stage) encode(ctx context.Context, b *Batch, pass *pass, next int64) er
 		s.p.c.squeeze()
 	}
 	s.p.status.set(func(st *PartitionStatus) { st.Staged = s.r.Read })
-	pass.recycle(view.records, nil)
-	return nil
+	const often = 10 * time.Minute
+	if now := time.Now(); size.Note != "" && (s.noted.IsZero() || now.Sub(s.noted) >= often) {
+		s.noted = now
+		s.p.log.Warn("the sink has something to say", "note", size.Note)
+	}
+}
+
+// mended commits a range that the sink asked for, and goes on where the sink says then.
+func (s *stage) mended(ctx context.Context, b *Batch, pass *pass, end int64) error {
+	if dropped, err := s.encode(ctx, b, pass, end); dropped || err != nil {
+		return err
+	}
+	return s.rotate(ctx, RotateMend)
 }
 
 // finish commits what lies below the offset at which the partition has to stop, and stops it.
-func (s *stage) finish(ctx context.Context, b *Batch, pass *pass) error {
-	pass.cut(s.stopAt)
-	kept := pass.failures[:0]
-	for _, f := range pass.failures {
-		if f.Record.Offset < s.stopAt {
-			kept = append(kept, f)
-		}
-	}
-	pass.failures = kept
-	if err := s.encode(ctx, b, pass, s.stopAt); err != nil {
+func (s *stage) finish(ctx context.Context, b *Batch, pass *pass, end int64) error {
+	if dropped, err := s.encode(ctx, b, pass, end); dropped || err != nil {
 		return err
 	}
 	if err := s.rotate(ctx, RotateDrain); err != nil {
@@ -172,32 +284,86 @@ func (s *stage) due() bool {
 	}
 }
 
+// begin stages the range of a batch, which is its first.
 func (s *stage) begin(ctx context.Context) error {
-	err := s.p.retrier(ctx, fmt.Sprintf("begin a range of %s", s.p.Partition), func(ctx context.Context) (err error) {
+	began := time.Now()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if s.rotation.Age > 0 && !s.mending() {
+		s.clock.Reset(max(0, s.age-time.Since(began)))
+		s.age = s.rotation.Age
+	}
+	return nil
+}
+
+// open asks the sink for a range.
+func (s *stage) open(ctx context.Context) error {
+	return s.p.retrier(ctx, fmt.Sprintf("begin a range of %s", s.p.Partition), func(ctx context.Context) (err error) {
 		s.staged, err = s.p.route.stager.Stage(ctx, s.p.Partition, s.at, s.p.retrier)
 		return err
 	})
-	if err == nil && s.rotation.Age > 0 {
-		s.clock.Reset(s.rotation.Age)
-	}
-	return err
 }
 
-// rotate commits the range. If another process won, the partition starts over where the sink stands.
+// rotate commits the range, unless it speaks for nothing or has to reach further. If another process won, the partition
+// starts over where the sink stands.
 func (s *stage) rotate(ctx context.Context, reason RotateReason) error {
-	if s.staged == nil {
+	if s.staged == nil || s.r.Next == s.r.From || s.mending() != (reason == RotateMend) {
 		return nil
 	}
+	read := s.r.Next
 	if err := s.commit(ctx, reason); err != nil {
 		return s.again(ctx, err)
 	}
+	s.rest()
+	if reason == RotateMend || s.at.ReadFrom != read {
+		s.p.c.restart(s.p, s.at.ReadFrom)
+	}
 	return nil
+}
+
+// seal commits an empty range behind one that nothing followed for long.
+func (s *stage) seal(ctx context.Context) error {
+	if s.staged != nil {
+		return nil // a range is on its way
+	}
+	read := s.r.Next
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := s.commit(ctx, RotateSeal); err != nil {
+		return s.again(ctx, err)
+	}
+	if s.at.ReadFrom != read {
+		s.p.c.restart(s.p, s.at.ReadFrom)
+	}
+	return nil
+}
+
+// skip commits a range of its own for offsets that are gone, and returns where to read from: behind them, or
+// where the sink stands if another process won.
+func (s *stage) skip(ctx context.Context, to int64) (int64, error) {
+	if err := s.open(ctx); err != nil {
+		return 0, err
+	}
+	s.r.Next = to
+	if err := s.commit(ctx, RotateGap); err != nil {
+		if err := s.anew(ctx, err); err != nil {
+			return 0, err
+		}
+		return s.at.ReadFrom, nil
+	}
+	s.rest()
+	return s.at.ReadFrom, nil
 }
 
 // commit makes what the range speaks for durable; the group's offset may follow.
 func (s *stage) commit(ctx context.Context, reason RotateReason) error {
 	s.r.Reason = reason
 	what := fmt.Sprintf("commit offsets %d to %d of %s", s.r.From, s.r.Next-1, s.p.Partition)
+	if s.r.Next == s.r.From {
+		what = fmt.Sprintf("commit a seal at offset %d of %s", s.r.Next, s.p.Partition)
+	}
 	var at Position
 	err := s.p.retrier(ctx, what, func(ctx context.Context) (err error) {
 		at, err = s.staged.Commit(ctx, s.r)
@@ -206,16 +372,29 @@ func (s *stage) commit(ctx context.Context, reason RotateReason) error {
 	if err != nil {
 		return err
 	}
-	s.at = at
+	files := int64(s.size.Open + s.size.Full)
 	s.p.c.count(MetricRotations, s.p.Partition, 1)
-	s.p.written(int(s.r.Written))
-	s.p.ledger.moveTo(at.ReadFrom, at.Meta)
-	s.reset()
+	s.p.c.count(MetricRotations.of(reason), s.p.Partition, 1)
+	s.p.c.count(MetricFiles, s.p.Partition, files)
+	s.p.c.count(MetricFiles.of(reason), s.p.Partition, files)
+	if reason != RotateMend {
+		s.p.written(int(s.r.Written))
+	}
+	s.take(at)
 	return nil
 }
 
-// again drops the range and starts over where the sink stands, if the error allows it.
+// again drops the range and reads again from where the sink stands, if the error allows it.
 func (s *stage) again(ctx context.Context, err error) error {
+	if err := s.anew(ctx, err); err != nil {
+		return err
+	}
+	s.p.c.restart(s.p, s.at.ReadFrom)
+	return nil
+}
+
+// anew drops the range and asks the sink where it stands, if the error allows it.
+func (s *stage) anew(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -232,12 +411,7 @@ func (s *stage) again(ctx context.Context, err error) error {
 	if !sleep(ctx, s.p.c.retry.wait(0, err)) {
 		return ctx.Err()
 	}
-	from, err := s.recover(ctx)
-	if err != nil {
-		return err
-	}
-	s.p.c.restart(s.p, from)
-	return nil
+	return s.recover(ctx)
 }
 
 // abort drops what is staged. That it may fail is no loss: it is invisible.
@@ -255,7 +429,7 @@ func (s *stage) abort(ctx context.Context) {
 
 // end commits what is staged when the partition is drained, or drops it when it is fenced.
 func (s *stage) end(ctx context.Context) {
-	if s.staged != nil && ctx.Err() == nil && s.p.status.state() != StateHalted {
+	if s.staged != nil && s.r.Next > s.r.From && !s.mending() && ctx.Err() == nil && s.p.status.state() != StateHalted {
 		if err := s.commit(ctx, RotateDrain); err != nil {
 			s.p.log.Warn("not committed before the partition went; it will be read again", "error", err)
 		}

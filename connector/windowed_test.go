@@ -205,3 +205,17 @@ func TestAWindowedHandlerBeforeAStagerIsRefused(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What a handler kept with the offset stays there while nothing comes.
+func TestAnIdlePartitionKeepsWhatTheHandlerSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		log.SetCommitted(connector.Offset{Partition: p0, At: 0, Meta: "7"})
+		r := start(t, log, loading(newSink()), connector.WithHandlers(newSums()), connector.WithCommitInterval(10*time.Millisecond))
+		r.consumer.Assign(p0)
+		time.Sleep(time.Hour)
+		if all := log.Commits(); len(all) > 0 {
+			t.Errorf("committed %+v", all)
+		}
+	})
+}

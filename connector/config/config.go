@@ -39,6 +39,11 @@ type Connector struct {
 	// DeadLetter keeps the records that can't be processed. With none, which is the default, a partition stops
 	// at such a record and the others go on.
 	DeadLetter Choice `yaml:"dead_letter" choice:"dead letter"`
+	// OnGap says what happens when offsets that weren't read yet are gone from Kafka: they expired, the log was truncated, or the topic was
+	// deleted and created again. With fail the partition stops and says which offsets; the others go on. With earliest
+	// it goes on at the first offset that is there, with latest at the end of the log. Going on leaves a gap record in the dead
+	// letter and in the sink's chain. A chain in files or S3 never goes back by itself: see millrace rewind.
+	OnGap connector.GapPolicy `yaml:"on_gap"`
 	// MaxRecord is the size of the largest record, key, value and headers together; a larger one goes to the
 	// dead letter.
 	MaxRecord connector.Bytes `yaml:"max_record"`
@@ -165,6 +170,7 @@ func (r *Registry) Parse(name string, data []byte, env Environment) (*File, erro
 func (r *Registry) Defaults() *Connector {
 	c := &Connector{
 		DeadLetter:     Choice{Name: none},
+		OnGap:          connector.GapFail,
 		MaxRecord:      8 << 20,
 		CommitInterval: connector.Duration(time.Second),
 		DrainTimeout:   connector.Duration(20 * time.Second),
@@ -210,6 +216,11 @@ func (d *decoder) connector(root *node) *Connector {
 	}
 	if c.Name != "" && !connectorName.MatchString(c.Name) {
 		d.problems.add(at("name"), "%q is no name for a connector: at most 200 letters, digits, dots, underscores and hyphens", c.Name)
+	}
+	switch c.OnGap {
+	case connector.GapFail, connector.GapEarliest, connector.GapLatest:
+	default:
+		d.problems.add(at("on_gap"), "on_gap is fail, earliest or latest, not %q", string(c.OnGap))
 	}
 	if c.MaxRecord <= 0 {
 		d.problems.add(at("max_record"), "max_record must be above 0")

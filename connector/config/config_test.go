@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/connectortest"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -196,6 +199,7 @@ overrides:
 - topics: [a, b]
   handlers: []
 dead_letter: {grave: dlq}
+on_gap: latest
 max_record: 1MiB
 commit_interval: 5s
 ---
@@ -231,13 +235,14 @@ sink: devnull
 			{Topics: []string{"a", "b"}, Handlers: &[]Choice{}},
 		},
 		DeadLetter: choice("grave", &graveConfig{Topic: "dlq"}),
+		OnGap:      connector.GapLatest,
 		MaxRecord:  1 << 20, CommitInterval: connector.Duration(5 * time.Second), DrainTimeout: connector.Duration(20 * time.Second),
 	}
 	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), cmp.Comparer(func(a, b connector.Secret) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	two := f.Connectors[1]
-	if two.Name != "two" || two.Sink.Name != "devnull" || two.DeadLetter.Name != "none" || two.MaxRecord != 8<<20 {
+	if two.Name != "two" || two.Sink.Name != "devnull" || two.DeadLetter.Name != "none" || two.OnGap != connector.GapFail || two.MaxRecord != 8<<20 {
 		t.Errorf("%+v", two)
 	}
 	if q := two.Source.Config.(*queueConfig); q.Group != "two" {
@@ -305,6 +310,7 @@ func TestNothingIsLost(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: a\nsource: {queue: {topics: x}}\nsink: {store: {lng: 1}}\nmax_record: !1MiB": "YAML reads !1MiB as a tag",
 		"name: a\nsource: {queue: {topics: x}}\nsink: >devnull":                             "invalid header option",
+		"name: a\nsource: {queue: {topics: x}}\nsink: devnull\non_gap: newest\n":            `4:9: on_gap is fail, earliest or latest, not "newest"`,
 		"---\n---\nname: a\n": `needs the setting "sink"`,
 	} {
 		if _, err := testRegistry().Parse("x.yaml", []byte(text), testEnv); err == nil || !strings.Contains(err.Error(), want) {
@@ -388,6 +394,133 @@ dead_letter: {grave: {topic: dlq}}
 	if want := (grave{"a", "one"}); err != nil || dead != want {
 		t.Errorf("%+v, %v; want %+v", dead, err, want)
 	}
+}
+
+// A plan is the same for what makes the same rows, and another for anything that may make others.
+func TestPlan(t *testing.T) {
+	const base = `
+name: one
+source: {queue: {brokers: [a], topics: [x]}}
+handlers: [{only: value.a}, {sign: {key: k1}}]
+sink: {locked: {pass: p1, path: a/}}
+overrides:
+- {topics: other, handlers: [{sign: {key: k3}}]}
+`
+	r := testRegistry()
+	r = NewRegistry(append(r.plugins,
+		Handler("sign", func() signConfig { return signConfig{} }), Loader("locked", func() lockedConfig { return lockedConfig{} }))...)
+	plan := func(text, build string) string {
+		f, err := r.Parse("x.yaml", []byte(text), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Connectors[0].plan(build)
+	}
+	want := plan(base, "v1")
+	if len(want) != 32 {
+		t.Errorf("the plan is %q, want 32 hex digits", want)
+	}
+	for change, same := range map[string]bool{
+		"":                               true,
+		"name: one > name: two":          true,
+		"brokers: [a] > brokers: [b]":    true,
+		"pass: p1 > pass: p2":            true,
+		"path: a/ > path: b/":            false,
+		"value.a > value.b":              false,
+		"key: k1 > key: k2":              false,
+		"key: k3 > key: k4":              false,
+		"topics: other > topics: others": false,
+		"overrides: > max_record: 1MiB\noverrides:":            false,
+		"overrides: > decode: {value: string}\noverrides:":     false,
+		"sink: {locked: {pass: p1, path: a/}} > sink: devnull": false,
+	} {
+		from, to, _ := strings.Cut(change, " > ")
+		if got := plan(strings.Replace(base, from, to, 1), "v1"); (got == want) != same {
+			t.Errorf("%q: the plan is the same: %t, want %t", change, got == want, same)
+		}
+	}
+	if plan(base, "v2") == want {
+		t.Error("another build has the same plan")
+	}
+}
+
+type signConfig struct {
+	Key connector.Secret `yaml:"key"`
+}
+
+func (c signConfig) Validate() error { return nil }
+func (c signConfig) Open(context.Context) (connector.Handler, error) {
+	return connector.HandlerFunc(func(context.Context, *connector.Batch) error { return nil }), nil
+}
+
+type lockedConfig struct {
+	Pass connector.Secret `yaml:"pass"`
+	Path string           `yaml:"path"`
+}
+
+func (c lockedConfig) Validate() error                      { return nil }
+func (c lockedConfig) Open(context.Context) (*store, error) { return &store{}, nil }
+
+// What a file says of gaps, and its plan, reach the sink.
+func TestOpenHandsOverPolicyAndPlan(t *testing.T) {
+	log := connectortest.NewLog()
+	p := connector.Partition{Topic: "x"}
+	log.SetCommitted(connector.Offset{Partition: p, At: 9})
+	log.Recreate(p)
+	shelf := &shelf{assigned: make(chan connector.Assignment, 1)}
+	consumer := connectortest.NewConsumer(log)
+	r := NewRegistry(append(testRegistry().plugins,
+		Source("script", func(string) scriptConfig { return scriptConfig{consumer: consumer} }),
+		Stager("shelf", func() shelfConfig { return shelfConfig{shelf: shelf} }))...)
+	f, err := r.Parse("x.yaml", []byte("name: one\nsource: script\nsink: shelf\non_gap: earliest\n"), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, closer, err := f.Connectors[0].Open(t.Context(), connector.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- conn.Run(ctx) }()
+	for !consumer.Notified() {
+		runtime.Gosched()
+	}
+	consumer.Assign(p)
+	var a connector.Assignment
+	select {
+	case a = <-shelf.assigned:
+	case <-time.After(10 * time.Second):
+	}
+	if a.Connector != "one" || a.Plan != f.Connectors[0].plan(thisBuild()) || a.Plan == "" || a.Committed != -1 {
+		t.Errorf("recovered with %+v", a)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+type scriptConfig struct{ consumer connector.Consumer }
+
+func (c scriptConfig) Validate() error                                  { return nil }
+func (c scriptConfig) Open(context.Context) (connector.Consumer, error) { return c.consumer, nil }
+
+type shelfConfig struct{ shelf *shelf }
+
+func (c shelfConfig) Validate() error                      { return nil }
+func (c shelfConfig) Open(context.Context) (*shelf, error) { return c.shelf, nil }
+
+type shelf struct {
+	connector.Stager
+	assigned chan connector.Assignment
+}
+
+func (*shelf) Rotation(string) connector.Rotation { return connector.Rotation{} }
+func (s *shelf) Recover(_ context.Context, a connector.Assignment) (connector.Position, error) {
+	s.assigned <- a
+	return connector.Position{}, nil
 }
 
 func TestOpenFails(t *testing.T) {

@@ -3,6 +3,7 @@ package connectortest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ type Log struct {
 	mu        sync.Mutex
 	records   map[connector.Partition][]connector.Record
 	start     map[connector.Partition]int64
+	recreated map[connector.Partition]bool // committed is of the log before
 	committed map[connector.Partition]connector.Offset
 	commits   []connector.Offset
 	changed   chan struct{}
@@ -25,6 +27,7 @@ func NewLog() *Log {
 	return &Log{
 		records:   make(map[connector.Partition][]connector.Record),
 		start:     make(map[connector.Partition]int64),
+		recreated: make(map[connector.Partition]bool),
 		committed: make(map[connector.Partition]connector.Offset),
 		changed:   make(chan struct{}),
 	}
@@ -56,6 +59,25 @@ func (l *Log) Truncate(p connector.Partition, below int64) {
 	defer l.mu.Unlock()
 	l.start[p] = below
 	l.records[p] = slices.DeleteFunc(l.records[p], func(r connector.Record) bool { return r.Offset < below })
+	l.wake()
+}
+
+// Cut drops the records from an offset on, as the election of a leader that lacks them does.
+func (l *Log) Cut(p connector.Partition, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records[p] = slices.DeleteFunc(l.records[p], func(r connector.Record) bool { return r.Offset >= from })
+	l.wake()
+}
+
+// Recreate empties a partition, as when its topic is deleted and created again.
+func (l *Log) Recreate(p connector.Partition) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.records, p)
+	delete(l.start, p)
+	_, l.recreated[p] = l.committed[p]
+	l.wake()
 }
 
 // SetCommitted sets the group's offset, as an operator does.
@@ -82,7 +104,7 @@ func (l *Log) Commits() []connector.Offset {
 	return slices.Clone(l.commits)
 }
 
-// A Consumer reads a Log. The test assigns and revokes.
+// A Consumer reads a Log. The test assigns and revokes. An offset to read that the log doesn't hold is reported once, as a gap.
 type Consumer struct {
 	// BatchSize is the most records of one Batch; default 10.
 	BatchSize int
@@ -126,8 +148,9 @@ func (c *Consumer) Assign(ps ...connector.Partition) {
 		o := c.log.Committed(p)
 		c.log.mu.Lock()
 		a := connector.Assignment{
-			Partition: p, ClusterID: "script", TopicID: TopicID(), Epoch: c.epoch,
+			Partition: p, ClusterID: "script", Group: "script", TopicID: TopicID(), Epoch: c.epoch,
 			Committed: o.At, Start: o.At, Meta: o.Meta, LogStart: c.log.start[p], LogEnd: c.log.end(p),
+			Initial: c.log.start[p], Recreated: c.log.recreated[p],
 		}
 		c.log.mu.Unlock()
 		if a.Committed < 0 {
@@ -177,8 +200,8 @@ func (c *Consumer) Poll(ctx context.Context) ([]*connector.Batch, error) {
 		c.log.mu.Lock()
 		changed := c.log.changed
 		c.log.mu.Unlock()
-		if bs := c.fetch(); len(bs) > 0 {
-			return bs, nil
+		if bs, err := c.fetch(); len(bs) > 0 || err != nil {
+			return bs, err
 		}
 		select {
 		case <-ctx.Done():
@@ -190,14 +213,22 @@ func (c *Consumer) Poll(ctx context.Context) ([]*connector.Batch, error) {
 	}
 }
 
-func (c *Consumer) fetch() []*connector.Batch {
+func (c *Consumer) fetch() (bs []*connector.Batch, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	var bs []*connector.Batch
+	var errs []error
 	for _, p := range slices.SortedFunc(maps.Keys(c.at), func(a, b connector.Partition) int { return int(a.ID - b.ID) }) {
 		if !c.running[p] {
+			continue
+		}
+		if start, end := c.log.start[p], c.log.end(p); c.at[p] < start || c.at[p] > end {
+			c.running[p] = false
+			errs = append(errs, &connector.PartitionError{
+				Partition: p, Gap: true, LogStart: start, LogEnd: end,
+				Err: connector.Permanent.Errorf("offset %d is out of range: the log holds %d to %d", c.at[p], start, end-1),
+			})
 			continue
 		}
 		var records []connector.Record
@@ -227,7 +258,7 @@ func (c *Consumer) fetch() []*connector.Batch {
 			Partition: p, TopicID: TopicID(), Next: next, End: c.log.end(p), Bytes: size,
 		}, records, c.release(records)))
 	}
-	return bs
+	return bs, errors.Join(errs...)
 }
 
 // release overwrites what was borrowed, so that who kept it reads rubbish.
@@ -279,6 +310,7 @@ func (c *Consumer) Commit(_ context.Context, offs []connector.Offset) error {
 	defer c.log.mu.Unlock()
 	for _, o := range offs {
 		c.log.committed[o.Partition] = o
+		delete(c.log.recreated, o.Partition)
 		c.log.commits = append(c.log.commits, o)
 	}
 	return nil

@@ -47,7 +47,7 @@ func (c *Consumer) assigned(_ context.Context, offsets map[string]map[int32]kgo.
 			c.epoch++
 			p := &partition{next: at, stored: -1}
 			p.Partition = connector.Partition{Topic: name, ID: id}
-			p.ClusterID, p.Epoch = c.found.id, c.epoch
+			p.ClusterID, p.Group, p.Epoch = c.found.id, c.config.Group, c.epoch
 			c.partitions[p.Partition] = p
 			ps = append(ps, p)
 			names[name] = append(names[name], id)
@@ -199,7 +199,7 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 	errs := []error{startErr, endErr}
 
 	birth := c.birth(commits)
-	var fresh []*partition
+	var found []*partition
 	for _, p := range ps {
 		t := meta.Topics[p.Topic]
 		start, ok := starts[p.Partition]
@@ -211,23 +211,33 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 			rest = append(rest, p)
 			continue
 		}
-		p.TopicID, p.LogStart, p.LogEnd, p.Committed, p.Start = t.ID, start, end, -1, -1
+		p.TopicID, p.LogStart, p.LogEnd = t.ID, start, end
+		p.Committed, p.Start, p.Initial = -1, -1, -1
 		c.mu.Lock()
 		p.started = birth
 		if o, ok := commits.Lookup(p.Topic, p.ID); ok && o.At >= 0 {
 			n := decodeNote(o.Metadata)
 			p.Committed, p.Start, p.Meta = o.At, o.At, n.Meta
-			p.recreated = n.Topic != "" && n.Topic != hex.EncodeToString(t.ID[:])
+			p.Recreated = n.Topic != "" && n.Topic != hex.EncodeToString(t.ID[:])
 			p.stored, p.meta = o.At, n.Meta
+			p.stale = p.Recreated || o.At > end
 		}
 		c.mu.Unlock()
-		if p.Committed >= 0 {
+		found = append(found, p)
+	}
+	errs = append(errs, c.initial(ctx, found, birth))
+	var fresh []*partition
+	for _, p := range found {
+		switch {
+		case p.Initial < 0:
+			rest = append(rest, p)
+		case p.Committed >= 0:
 			known = append(known, p)
-		} else {
+		default:
 			fresh = append(fresh, p)
 		}
 	}
-	pinned, unpinned, err := c.pin(ctx, fresh, birth)
+	pinned, unpinned, err := c.pin(ctx, fresh)
 	known, rest = append(known, pinned...), append(rest, unpinned...)
 	errs = append(errs, err)
 	c.mu.Lock()
@@ -252,30 +262,39 @@ func (c *Consumer) birth(commits kadm.OffsetResponses) int64 {
 	return birth
 }
 
-// pin finds where partitions without a committed offset start, and commits that before anything is read.
-func (c *Consumer) pin(ctx context.Context, ps []*partition, birth int64) (pinned, rest []*partition, _ error) {
+// initial finds where partitions begin if nothing was committed: at the group's birth, those that appeared later at their start.
+// Of those that it can't find out, Initial stays -1.
+func (c *Consumer) initial(ctx context.Context, ps []*partition, birth int64) error {
 	var timed []*partition
 	for _, p := range ps {
 		if birth == 0 || c.appeared(p) {
-			p.Start = p.LogStart
+			p.Initial = p.LogStart
 		} else {
 			timed = append(timed, p)
 		}
 	}
-	var errs []error
-	if len(timed) > 0 {
-		first, err := listOffsets(ctx, c.client, timed, birth)
-		errs = append(errs, err)
-		for _, p := range timed {
-			switch at, ok := first[p.Partition]; {
-			case !ok: // Start stays -1: rest
-			case at < 0: // all records are older
-				p.Start = p.LogEnd
-			default:
-				p.Start = max(at, p.LogStart)
-			}
+	if len(timed) == 0 {
+		return nil
+	}
+	first, err := listOffsets(ctx, c.client, timed, birth)
+	for _, p := range timed {
+		switch at, ok := first[p.Partition]; {
+		case !ok:
+		case at < 0: // all records are older
+			p.Initial = p.LogEnd
+		default:
+			p.Initial = max(at, p.LogStart)
 		}
 	}
+	return err
+}
+
+// pin lets partitions without a committed offset start at Initial, and commits that before anything is read.
+func (c *Consumer) pin(ctx context.Context, ps []*partition) (pinned, rest []*partition, _ error) {
+	for _, p := range ps {
+		p.Start = p.Initial
+	}
+	var errs []error
 	var todo []commit
 	select {
 	case c.committing <- struct{}{}:
@@ -284,9 +303,7 @@ func (c *Consumer) pin(ctx context.Context, ps []*partition, birth int64) (pinne
 		return nil, ps, ctx.Err()
 	}
 	for _, p := range c.current(slices.Clone(ps)) {
-		if p.Start >= 0 {
-			todo = append(todo, commit{connector.Offset{Partition: p.Partition, At: p.Start}, p})
-		}
+		todo = append(todo, commit{connector.Offset{Partition: p.Partition, At: p.Start}, p})
 	}
 	if len(todo) > 0 {
 		errs = append(errs, c.send(ctx, todo)...)
@@ -364,63 +381,6 @@ func listOffsets(ctx context.Context, client *kgo.Client, ps []*partition, at in
 		}
 	}
 	return out, errors.Join(errs...)
-}
-
-// gap is the error of reading from an offset that the log doesn't hold, of class Permanent.
-func (p *partition) gap(from, start, end int64) error {
-	var err error
-	switch {
-	case from < 0:
-		err = fmt.Errorf("offset %d can't be read from", from)
-	case p.recreated && from == p.Committed:
-		err = fmt.Errorf("the topic was deleted and created again since offset %d was committed, so this offset is of another log; the new one holds %d to %d. %s", from, start, end-1, goOn(start))
-	case from < start:
-		err = fmt.Errorf("offsets %d to %d are gone: the log starts at %d, because they expired or were deleted before they were read (committed offset: %s). %s", from, start-1, start, p.committedText(), goOn(start))
-	case from > end:
-		err = fmt.Errorf("the log was truncated: it ends at %d, but offset %d was to be read next (committed offset: %s), so records were lost in Kafka and others may stand in their place. %s", end, from, p.committedText(), goOn(end))
-	}
-	return connector.Permanent.Wrap(err)
-}
-
-func (p *partition) committedText() string {
-	if p.stored < 0 {
-		return "none"
-	}
-	return fmt.Sprint(p.stored)
-}
-
-// goOn says how to accept a gap.
-func goOn(at int64) string {
-	return fmt.Sprintf("To go on without them, stop all members of the group, set its offset for this partition to %d (kafka-consumer-groups --reset-offsets), and start again", at)
-}
-
-// outOfRange finds out why a broker doesn't have the offset asked for. It is nil if the broker has it after all.
-func (c *Consumer) outOfRange(ctx context.Context, k connector.Partition) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	c.mu.Lock()
-	p := c.partitions[k]
-	c.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	starts, err := listOffsets(ctx, c.client, []*partition{p}, -2)
-	ends, err2 := listOffsets(ctx, c.client, []*partition{p}, -1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	start, ok := starts[k]
-	end, ok2 := ends[k]
-	if ok && ok2 {
-		if gap := p.gap(p.next, start, end); gap != nil {
-			return gap
-		}
-		// A replica that lags behind its leader: ask again.
-		if p.open {
-			p.open, p.resume, p.moved = false, true, true
-		}
-		return nil
-	}
-	return connector.Retryable.Wrap(fmt.Errorf("offset %d is out of range; %w", p.next, errors.Join(err, err2)))
 }
 
 func compare(a, b connector.Partition) int {

@@ -34,7 +34,8 @@ func TestExpiredBeforeItWasRead(t *testing.T) {
 	f.commitAs(t, "t", 0, 10, "")
 	r := read(t, f.config("t"))
 	err := r.halts(t0)
-	has(t, err, "t/0", "offsets 10 to 19 are gone", "log starts at 20", "committed offset: 10", "--reset-offsets")
+	has(t, err, "t/0", "offsets 10 to 19 are gone", "log starts at 20", "committed offset: 10", "--reset-offsets", "set on_gap to earliest or latest")
+	wantGap(t, err, 20, 50)
 	r.reads(connector.Partition{Topic: "t", ID: 1}, "a", "b")
 	if a := r.assigned[t0]; a.Committed != 10 || a.Start != 10 || a.LogStart != 20 || a.LogEnd != 50 {
 		t.Errorf("assigned with %+v", a)
@@ -58,6 +59,7 @@ func TestExpiredWhileReading(t *testing.T) {
 	f.deleteTo(t, "t", 0, 15)
 	r.Resume(t0)
 	has(t, r.halts(t0), "offsets 5 to 14 are gone", "log starts at 15")
+	wantGap(t, r.halts(t0), 15, 25)
 	time.Sleep(50 * time.Millisecond)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,13 +73,6 @@ func TestTruncated(t *testing.T) {
 	f.produce(t, "t", 0, numbers(50)...)
 	f.commitAs(t, "t", 0, 100, "")
 	has(t, read(t, f.config("t")).halts(t0), "ends at 50", "offset 100")
-}
-
-func TestTopicCreatedAgain(t *testing.T) {
-	f := newFake(t, kfake.SeedTopics(1, "t"))
-	f.produce(t, "t", 0, numbers(50)...)
-	f.commitAs(t, "t", 0, 30, `{"start":0,"topic":"000102030405060708090a0b0c0d0e0f"}`)
-	has(t, read(t, f.config("t")).halts(t0), "deleted and created again", "offset 30", "0 to 49")
 }
 
 // With start: latest, what was there before isn't read, and what comes later is, wherever it comes.
@@ -104,6 +99,9 @@ func TestLatestReadsNewPartitionsFromTheirStart(t *testing.T) {
 	f.produce(t, "t", 0, "new")
 	r.reads(t1, append([]string{"old"}, numbers(99)...)...)
 	r.reads(t0, "new")
+	if a := r.assigned[t1]; a.Initial != 0 {
+		t.Errorf("assigned with %+v", a)
+	}
 }
 
 // The offset that latest meant is committed before anything is read.

@@ -41,7 +41,7 @@ func decodeNote(text string) note {
 }
 
 // Commit stores the offsets for the group. Offsets below what this assignment has stored are passed over: at
-// least as much is stored. The error joins one per partition that failed, as *connector.PartitionError.
+// least as much is stored. But what was stored beyond the end of a log that was truncated, or for a topic that was deleted, doesn't count. The error joins one per partition that failed, as *connector.PartitionError.
 func (c *Consumer) Commit(ctx context.Context, offs []connector.Offset) error {
 	if len(offs) == 0 {
 		return nil
@@ -96,7 +96,7 @@ func (c *Consumer) readBack(ctx context.Context, offs []connector.Offset) error 
 			continue
 		}
 		p.doubt = false
-		if ok && f.At >= p.stored {
+		if ok && f.At >= p.stored && !p.stale {
 			p.stored, p.meta = f.At, decodeNote(f.Metadata).Meta
 		}
 	}
@@ -119,7 +119,7 @@ func (c *Consumer) forward(offs []connector.Offset) (todo []commit, errs []error
 		case p == nil:
 			errs = append(errs, &connector.PartitionError{Partition: o.Partition,
 				Err: connector.Lost.Errorf("offset %d isn't committed: the partition isn't assigned to this member of group %s any more", o.At, c.config.Group)})
-		case o.At < p.stored || o.At == p.stored && o.Meta == p.meta:
+		case !p.stale && (o.At < p.stored || o.At == p.stored && o.Meta == p.meta):
 		default:
 			todo = append(todo, commit{o, p})
 		}
@@ -181,7 +181,7 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 		case !answered:
 			err = errors.New("the broker's answer lacks this partition")
 		case err == nil:
-			t.of.stored, t.of.meta, t.of.doubt = t.At, t.Meta, false
+			t.of.stored, t.of.meta, t.of.doubt, t.of.stale = t.At, t.Meta, false, false
 			continue
 		case !errors.Is(err, kerr.RequestTimedOut):
 			t.of.doubt = false

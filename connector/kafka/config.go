@@ -53,7 +53,7 @@ type Config struct {
 	// RebalanceTimeout is how long the group waits for members to finish what they must give away. Three
 	// quarters of it are for the sink, the rest for the commit.
 	RebalanceTimeout connector.Duration `yaml:"rebalance_timeout"`
-	// MetadataMaxAge is how often new topics and partitions are looked for.
+	// MetadataMaxAge is how often new topics and partitions are looked for. One that appears is read after so long, and a rebalance.
 	MetadataMaxAge connector.Duration `yaml:"metadata_max_age"`
 	// DialTimeout is the longest wait for a connection to a broker.
 	DialTimeout connector.Duration `yaml:"dial_timeout"`
@@ -105,7 +105,7 @@ func DefaultConfig() Config {
 		Balancer:             CooperativeSticky,
 		SessionTimeout:       connector.Duration(45 * time.Second),
 		RebalanceTimeout:     connector.Duration(60 * time.Second),
-		MetadataMaxAge:       connector.Duration(time.Minute),
+		MetadataMaxAge:       connector.Duration(30 * time.Second),
 		DialTimeout:          connector.Duration(10 * time.Second),
 	}
 }

@@ -58,7 +58,6 @@ var _ connector.Consumer = (*Consumer)(nil)
 // change once it was told.
 type partition struct {
 	connector.Assignment
-	recreated bool // Committed speaks of another topic of this name
 
 	told    bool  // the Listener has heard of it
 	open    bool  // records are delivered
@@ -68,6 +67,7 @@ type partition struct {
 	moved   bool  // franz-go reads elsewhere: its offset must be set to next
 
 	stored  int64  // highest offset known to be committed; -1 if none is
+	stale   bool   // stored is of a log that is no more, truncated or deleted: a commit below it is news
 	meta    string // what was committed with it
 	started int64  // the group's birth, committed along
 	doubt   bool   // a commit may or may not have been applied
@@ -124,8 +124,12 @@ func (c *Consumer) move() {
 		p.resume = false
 		if !p.checked {
 			p.checked = true
-			if err := p.gap(p.next, p.LogStart, p.LogEnd); err != nil {
-				c.report(&connector.PartitionError{Partition: k, Err: err})
+			end := p.LogEnd
+			if p.next != p.Committed {
+				end = max(end, p.next) // it may have grown since it was looked up: the broker knows
+			}
+			if gap := p.gap(p.next, p.LogStart, end); gap != nil {
+				c.report(gap)
 				continue
 			}
 		}
@@ -293,28 +297,11 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 	case k.ID < 0:
 		return explain("fetch", c.config.Group, err)
 	}
-	var large *kgo.ErrDecompressTooLarge
-	var loss *kgo.ErrDataLoss
-	halt := connector.Permanent
-	switch {
-	case errors.Is(err, kerr.OffsetOutOfRange):
-		if err = c.outOfRange(ctx, k); err == nil {
-			return nil
-		}
-		halt = connector.ClassOf(err)
-	case errors.As(err, &large):
-		err = fmt.Errorf("the batch at offset %d unpacks to more than max_decompressed_batch (%s): set it higher, or skip to offset %d",
-			large.Offset, c.config.MaxDecompressedBatch, large.NextOffset)
-	case errors.As(err, &loss):
-		err = fmt.Errorf("the log was truncated: it was read up to offset %d, but what is left of that history ends at %d. %s",
-			loss.ConsumedTo, loss.ResetTo, goOn(loss.ResetTo))
-	case errors.Is(err, kerr.UnknownTopicID):
-		err = errors.New("the topic was deleted and created again while it was read: restart to read the new one")
-	default:
-		err = explain("fetch", c.config.Group, err)
-		halt = connector.ClassOf(err)
+	e := c.partitionError(ctx, k, err)
+	if e == nil {
+		return nil
 	}
-	if halt == connector.Permanent {
+	if connector.ClassOf(e.Err) == connector.Permanent {
 		c.Pause(k)
 		c.mu.Lock()
 		if p := c.partitions[k]; p != nil {
@@ -322,7 +309,27 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 		}
 		c.mu.Unlock()
 	}
-	return &connector.PartitionError{Partition: k, Err: halt.Wrap(err)}
+	return e
+}
+
+// partitionError sorts the error of a partition's fetch.
+func (c *Consumer) partitionError(ctx context.Context, k connector.Partition, err error) *connector.PartitionError {
+	var large *kgo.ErrDecompressTooLarge
+	var loss *kgo.ErrDataLoss
+	switch {
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return c.outOfRange(ctx, k)
+	case errors.As(err, &loss):
+		return c.truncated(ctx, k, loss)
+	case errors.As(err, &large):
+		err = connector.Permanent.Errorf("the batch at offset %d unpacks to more than max_decompressed_batch (%s): set it higher, or skip to offset %d",
+			large.Offset, c.config.MaxDecompressedBatch, large.NextOffset)
+	case errors.Is(err, kerr.UnknownTopicID):
+		err = connector.Permanent.Errorf("the topic was deleted and created again while it was read: restart to read the new one")
+	default:
+		err = explain("fetch", c.config.Group, err)
+	}
+	return &connector.PartitionError{Partition: k, Err: err}
 }
 
 // reports hands errors of other goroutines to Poll, and interrupts it.

@@ -1,0 +1,76 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// bury writes failures to the dead letter, and waits until they are durable. If one of them can't be kept,
+// it says which one: the partition stops there.
+func (p *partition) bury(ctx context.Context, fs []Failure) (stuck *Failure, err error) {
+	if len(fs) == 0 {
+		return nil, nil
+	}
+	if p.c.dead == nil {
+		return &fs[0], stoppedAt(&fs[0], errors.New("there is no dead_letter to bury it"))
+	}
+	err = p.buryAll(ctx, fs)
+	if err != nil && ClassOf(err) == Permanent && len(fs) > 1 {
+		for i := range fs {
+			if err = p.buryAll(ctx, fs[i:i+1]); err != nil {
+				fs = fs[i:]
+				break
+			}
+		}
+	}
+	if err != nil {
+		return &fs[0], stoppedAt(&fs[0], err)
+	}
+	return nil, nil
+}
+
+// stoppedAt is the error of a partition that can't get past a record.
+func stoppedAt(f *Failure, why error) error {
+	return fmt.Errorf("stopped at offset %d: record %s failed in %s: %w; %w", f.Record.Offset, f.ID, f.Stage, f.Err, why)
+}
+
+func (p *partition) buryAll(ctx context.Context, fs []Failure) error {
+	err := p.retrier(ctx, fmt.Sprintf("write %d records to the dead letter", len(fs)), func(ctx context.Context) error {
+		return p.c.dead.Bury(ctx, fs)
+	})
+	if err != nil {
+		return err
+	}
+	p.c.count(MetricBuried, p.Partition, int64(len(fs)))
+	last := fs[len(fs)-1]
+	if p.status.buried(len(fs), last) {
+		p.log.Warn("records are going to the dead letter", "offset", last.Record.Offset, "stage", last.Stage, "error", last.Err)
+	}
+	return nil
+}
+
+// The headers of a gap record: the offset that was to be read next, and the one that was read instead.
+const (
+	headerGapFrom = "millrace.gap.from"
+	headerGapTo   = "millrace.gap.to"
+)
+
+// buryGap writes the gap record: a failure without key and value, that stands for offsets. It isn't counted with the records.
+func (p *partition) buryGap(ctx context.Context, from, to int64, why error) error {
+	if p.c.dead == nil {
+		return nil
+	}
+	number := func(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
+	r := &Record{
+		Offset: from, Timestamp: time.Now().UnixMilli(),
+		Headers: []Header{{headerGapFrom, number(from)}, {headerGapTo, number(to)}},
+	}
+	s := &Source{Partition: p.Partition, TopicID: p.TopicID, Connector: p.c.name, Next: to}
+	f := Failure{Source: s, Record: r, Stage: StageGap, Err: why, ID: string(appendID(nil, s.TopicID, s.ID, r))}
+	return p.retrier(ctx, "write a gap record to the dead letter", func(ctx context.Context) error {
+		return p.c.dead.Bury(ctx, []Failure{f})
+	})
+}
