@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -14,9 +15,10 @@ type Compression string
 
 // What NewCodec knows.
 const (
-	None Compression = "none"
-	Gzip Compression = "gzip"
-	Zstd Compression = "zstd"
+	None   Compression = "none"
+	Gzip   Compression = "gzip"
+	Zstd   Compression = "zstd"
+	Snappy Compression = "snappy" // the framing format, framing_format.txt of google/snappy
 )
 
 // A Codec compresses blocks. It is safe for concurrent use; at most GOMAXPROCS calls
@@ -35,7 +37,7 @@ type encoder interface {
 }
 
 // NewCodec makes a codec; "" is None. level is the codec's own scale, 0 its default: gzip 1 to 9
-// (default 5), zstd 1 to 22, of which klauspost/compress tells four apart (default 1, the fastest).
+// (default 5), zstd 1 to 22, of which klauspost/compress tells four apart (default 1, the fastest); snappy has none.
 func NewCodec(c Compression, level int) (*Codec, error) {
 	top := 0
 	switch c {
@@ -45,8 +47,9 @@ func NewCodec(c Compression, level int) (*Codec, error) {
 		top = gzip.BestCompression
 	case Zstd:
 		top = 22
+	case Snappy:
 	default:
-		return nil, fmt.Errorf("there is no compression %q: none, gzip, zstd", string(c))
+		return nil, fmt.Errorf("there is no compression %q: none, gzip, zstd, snappy", string(c))
 	}
 	if level < 0 || level > top {
 		return nil, fmt.Errorf("compression %s has no level %d: 0 (the default) to %d", c, level, top)
@@ -54,13 +57,15 @@ func NewCodec(c Compression, level int) (*Codec, error) {
 	return &Codec{compression: c, level: level, busy: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
 }
 
-// Extension is what a file's name ends in: "", ".gz" or ".zst".
+// Extension is what a file's name ends in: "", ".gz", ".zst" or ".sz".
 func (c *Codec) Extension() string {
 	switch c.compression {
 	case Gzip:
 		return ".gz"
 	case Zstd:
 		return ".zst"
+	case Snappy:
+		return ".sz"
 	}
 	return ""
 }
@@ -87,8 +92,11 @@ func (c *Codec) take() encoder {
 		c.idle = c.idle[:n-1]
 		return e
 	}
-	if c.compression == Gzip {
+	switch c.compression {
+	case Gzip:
 		return newGzip(c.level)
+	case Snappy:
+		return newSnappy()
 	}
 	return newZstd(c.level)
 }
@@ -144,3 +152,25 @@ func newZstd(level int) zstdEncoder {
 }
 
 func (e zstdEncoder) append(dst, block []byte) []byte { return e.w.EncodeAll(block, dst) }
+
+type snappyEncoder struct {
+	w   *s2.Writer
+	out tail
+}
+
+func newSnappy() *snappyEncoder {
+	e := &snappyEncoder{}
+	// The format's chunks hold at most 64 KiB; one at a time, because callers are the parallel ones.
+	e.w = s2.NewWriter(&e.out, s2.WriterSnappyCompat(), s2.WriterBlockSize(64<<10), s2.WriterConcurrency(1))
+	return e
+}
+
+func (e *snappyEncoder) append(dst, block []byte) []byte {
+	e.out = dst
+	e.w.Reset(&e.out)
+	// A tail takes everything: there is no error but the writer's.
+	_, _ = e.w.Write(block)
+	_ = e.w.Close()
+	dst, e.out = e.out, nil
+	return dst
+}

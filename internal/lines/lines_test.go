@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
@@ -21,7 +22,7 @@ var codecs = []struct {
 	compression Compression
 	level       int
 	extension   string
-}{{None, 0, ""}, {"", 0, ""}, {Gzip, 0, ".gz"}, {Gzip, 1, ".gz"}, {Gzip, 9, ".gz"}, {Zstd, 0, ".zst"}, {Zstd, 1, ".zst"}, {Zstd, 22, ".zst"}}
+}{{None, 0, ""}, {"", 0, ""}, {Gzip, 0, ".gz"}, {Gzip, 1, ".gz"}, {Gzip, 9, ".gz"}, {Zstd, 0, ".zst"}, {Zstd, 1, ".zst"}, {Zstd, 22, ".zst"}, {Snappy, 0, ".sz"}}
 
 // expand reads a stream with somebody else's decoder where there is one: the gzip of the standard library, the program zstd.
 func expand(t *testing.T, extension string, stream []byte) []byte {
@@ -33,6 +34,12 @@ func expand(t *testing.T, extension string, stream []byte) []byte {
 			t.Fatal(err)
 		}
 		out, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	case ".sz":
+		out, err := io.ReadAll(snappy.NewReader(bytes.NewReader(stream)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,6 +142,15 @@ func TestFormats(t *testing.T) {
 		{Raw, tape.Null(), "\n"},
 		{Raw, parse(`{"a":1}`), `{"a":1}` + "\n"},
 		{Raw, tape.String("two\nlines"), ""},
+		{Format(""), tape.Null(), "null\n"},
+		{RawSeparated("\n"), tape.String("two\nlines"), ""},
+		{RawSeparated("||"), tape.String("two\nlines|x"), "two\nlines|x||"},
+		{RawSeparated("||"), tape.String("a||b"), ""},
+		{RawSeparated("||"), tape.String("a|"), ""}, // a||| would be read as a and |
+		{RawSeparated("\x00"), tape.Null(), "\x00"},
+		{RawLengths, tape.BorrowBytes([]byte("\n\xff")), "\x00\x00\x00\x02\n\xff"},
+		{RawLengths, tape.Null(), "\x00\x00\x00\x00"},
+		{RawLengths, parse(`{"a":"` + strings.Repeat("x", 300) + `"}`), "\x00\x00\x01\x34" + `{"a":"` + strings.Repeat("x", 300) + `"}`},
 	} {
 		got, err := c.format.Append([]byte("<"), c.value)
 		switch {
@@ -168,19 +184,26 @@ func TestUnknownNames(t *testing.T) {
 		c     Compression
 		level int
 		want  string
-	}{{"lz4", 0, "none, gzip, zstd"}, {Gzip, 10, "no level 10"}, {Gzip, -1, "no level -1"}, {None, 1, "no level 1"}, {Zstd, 23, "no level 23"}} {
+	}{{"lz4", 0, "none, gzip, zstd, snappy"}, {Gzip, 10, "no level 10"}, {Gzip, -1, "no level -1"}, {None, 1, "no level 1"}, {Zstd, 23, "no level 23"}, {Snappy, 1, "no level 1"}} {
 		if _, err := NewCodec(c.c, c.level); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("NewCodec(%s, %d): %v", c.c, c.level, err)
 		}
 	}
-	if _, err := ParseFormat("csv"); err == nil {
-		t.Error("there is no format csv")
+	for _, name := range []string{"csv", string(RawLengths), string(RawSeparated("|"))} {
+		if _, err := ParseFormat(name); err == nil {
+			t.Errorf("there is no format %s", name)
+		}
+	}
+	for f, want := range map[Format]string{"": ".json", JSON: ".json", Raw: ".txt", RawSeparated("|"): ".bin", RawLengths: ".bin"} {
+		if f.Extension() != want {
+			t.Errorf("%s has extension %s", f, f.Extension())
+		}
 	}
 }
 
 // TestCodecIsShared compresses from many goroutines; there are never more encoders than processors.
 func TestCodecIsShared(t *testing.T) {
-	for _, c := range []Compression{Gzip, Zstd} {
+	for _, c := range []Compression{Gzip, Zstd, Snappy} {
 		codec, err := NewCodec(c, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -2,8 +2,11 @@ package lines
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/millrace/millrace/serde"
 )
@@ -11,11 +14,32 @@ import (
 // Format is the name of a row's encoding.
 type Format string
 
-// What ParseFormat knows.
+// The formats. ParseFormat knows JSON and Raw.
 const (
 	JSON Format = "json" // the value as JSON; null for a tombstone
 	Raw  Format = "raw"  // strings and bytes as they are, anything else as JSON, nothing for a tombstone
+
+	// RawLengths is Raw with the length of each value before it, in four bytes, big-endian, and nothing behind it.
+	RawLengths Format = "raw with lengths"
+
+	rawSeparated = "raw separated by "
 )
+
+// RawSeparated is Raw with another text than a newline behind each value.
+func RawSeparated(separator string) Format {
+	if separator == "\n" {
+		return Raw
+	}
+	return Format(rawSeparated + separator)
+}
+
+// separator is the text behind each row, and whether rows are raw.
+func (f Format) separator() (s string, raw bool) {
+	if s, raw = strings.CutPrefix(string(f), rawSeparated); raw {
+		return s, true
+	}
+	return "\n", f == Raw
+}
 
 // ParseFormat checks the name of a format; "" is JSON.
 func ParseFormat(name string) (Format, error) {
@@ -28,28 +52,45 @@ func ParseFormat(name string) (Format, error) {
 	return "", fmt.Errorf("there is no format %q: json, raw", name)
 }
 
-// Extension is what the name of an uncompressed file ends in: ".json" or ".txt".
+// Extension is what the name of an uncompressed file ends in: ".json" and ".txt" where rows are lines, ".bin" elsewhere.
 func (f Format) Extension() string {
-	if f == Raw {
+	switch f {
+	case "", JSON:
+		return ".json"
+	case Raw:
 		return ".txt"
 	}
-	return ".json"
+	return ".bin"
 }
 
 var (
-	errNewline = errors.New("the text holds a newline, which would make two lines of it; format json keeps such values apart")
-	errNothing = errors.New("there is no value")
+	errNewline   = errors.New("the text holds a newline, which would make two lines of it; format json keeps such values apart")
+	errSeparator = errors.New("the text holds the separator, which would make two of it")
+	errLong      = errors.New("the text is too long for a length of four bytes")
+	errNothing   = errors.New("there is no value")
 )
 
-// Append appends v as a line, with its newline. The error is about this value and comes back with dst unchanged.
+// Append appends v as a line, with its newline or what the format has instead. The error is about this value and comes back with dst unchanged.
 func (f Format) Append(dst []byte, v serde.Value) ([]byte, error) {
+	if f == RawLengths {
+		return appendLength(dst, v)
+	}
 	start := len(dst)
 	out, err := dst, error(nil)
+	separator, raw := f.separator()
 	switch {
-	case f == Raw:
+	case raw:
 		out, err = v.AppendText(dst)
-		if err == nil && bytes.IndexByte(out[start:], '\n') >= 0 {
-			err = errNewline
+		if err == nil {
+			n := len(out)
+			// A reader cuts at the first separator: it has to be this one.
+			if out = append(out, separator...); bytes.Index(out[start:], []byte(separator)) == n-start {
+				return out, nil
+			}
+			err = errSeparator
+			if f == Raw {
+				err = errNewline
+			}
 		}
 	case !v.Exists():
 		err = errNothing
@@ -60,6 +101,19 @@ func (f Format) Append(dst []byte, v serde.Value) ([]byte, error) {
 		return dst, err
 	}
 	return append(out, '\n'), nil
+}
+
+func appendLength(dst []byte, v serde.Value) ([]byte, error) {
+	out, err := v.AppendText(append(dst, 0, 0, 0, 0))
+	if err != nil {
+		return dst, err
+	}
+	n := len(out) - len(dst) - 4
+	if n > math.MaxUint32 {
+		return dst, errLong
+	}
+	binary.BigEndian.PutUint32(out[len(dst):], uint32(n))
+	return out, nil
 }
 
 // A Writer collects the rows of one file. It is used by one goroutine at a time.

@@ -79,7 +79,7 @@ func BenchmarkAdd(b *testing.B) {
 						}
 					}
 				}
-				if _, err := g.Commit(context.Background(), connector.Range{}); err != nil {
+				if _, err := g.Commit(context.Background(), g.to(20_000)); err != nil {
 					b.Fatal(err)
 				}
 			})

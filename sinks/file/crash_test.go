@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
@@ -77,26 +78,39 @@ func crashRecords() []connectortest.R {
 
 // crash is the process that dies. It reports on its standard output how far it came.
 func crash() {
-	s, err := crashConfig(os.Getenv(crashDir)).Open(context.Background())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	n, _ := strconv.ParseInt(os.Getenv(crashStep), 10, 64)
 	d := &mortal{}
+	n, _ := strconv.ParseInt(os.Getenv(crashStep), 10, 64)
 	d.left.Store(n)
-	s.disk = d
-	g, _ := s.Stage(context.Background(), connector.Partition{Topic: "cars"}, connector.Position{}, (&attempts{}).retry)
-	b := connectortest.Batch(fatal{}, "cars", 0, crashRecords()...)
-	if _, err := g.Add(context.Background(), b); err != nil {
-		fmt.Println(err)
-		return
-	}
-	if _, err := g.Commit(context.Background(), connector.Range{Next: crashPaths * crashRows}); err != nil {
+	if err := write(context.Background(), fatal{}, os.Getenv(crashDir), d); err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Println("committed")
+}
+
+// write is what a process does that gets the partition: it goes on where the chain ends, and commits what is missing.
+func write(ctx context.Context, t testing.TB, dir string, d disk) error {
+	s, err := crashConfig(dir).open(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	at, err := s.Recover(ctx, assignment())
+	if err != nil || at.ReadFrom == crashPaths*crashRows {
+		return err
+	}
+	if at.ReadFrom != 0 {
+		return fmt.Errorf("the chain ends at %d", at.ReadFrom)
+	}
+	g, err := s.Stage(ctx, connector.Partition{Topic: "cars"}, at, (&attempts{}).retry)
+	if err != nil {
+		return err
+	}
+	if _, err := g.Add(ctx, connectortest.Batch(t, "cars", 0, crashRecords()...)); err != nil {
+		return err
+	}
+	_, err = g.Commit(ctx, ranging{g, at}.to(crashPaths*crashRows))
+	return err
 }
 
 // fatal is a testing.TB for a process that isn't a test.
@@ -106,11 +120,10 @@ func (fatal) Helper()               {}
 func (fatal) Fatal(a ...any)        { panic(fmt.Sprint(a...)) }
 func (fatal) Fatalf(string, ...any) { panic("failed") }
 
-// TestKill kills a process at each of its steps. The next one finds complete files only, removes what the first
-// left, and after it has read the range again every record is there.
+// TestKill kills a process at each of its steps. The next one finds complete files only, and goes on: then every record is
+// there once. It drops what nobody will complete, and no temporary file is left but one of a call that was cut off.
 func TestKill(t *testing.T) {
-	steps := 4*crashPaths + 1 // write, sync and link of each file, sync of each folder and of dir
-	for step := 1; step <= steps+1; step++ {
+	for step := 1; ; step++ {
 		dir := t.TempDir()
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStep+"="+strconv.Itoa(step))
@@ -120,49 +133,61 @@ func TestKill(t *testing.T) {
 			status, ok := exit.Sys().(syscall.WaitStatus)
 			killed = ok && status.Signal() == syscall.SIGKILL
 		}
-		if last := step > steps; killed == last || strings.Contains(string(out), "committed") != last {
+		if killed == strings.Contains(string(out), "committed") {
 			t.Fatalf("step %d: %v: %s", step, err, out)
 		}
-		before := 0
 		for name, rows := range contents(t, dir) {
-			if before++; len(rows) != crashRows {
+			if len(rows) != crashRows {
 				t.Errorf("step %d: %s is visible with %d rows", step, name, len(rows))
 			}
 		}
-		if links := min(max(0, step-1-2*crashPaths), crashPaths); before != links {
-			t.Errorf("step %d: %d files are visible, want %d", step, before, links)
+		for range 2 { // the second one drops what the first made superfluous
+			if err := write(t.Context(), t, dir, systemDisk{}); err != nil {
+				t.Fatalf("step %d: %v", step, err)
+			}
 		}
-		s, _ := open(t, crashConfig(dir))
-		if left, err := filepath.Glob(filepath.Join(dir, tempDir, "*")); err != nil || len(left) != 2 {
-			t.Errorf("step %d: the dead process left %q, %v", step, left, err)
-		}
-		g := stage(t, s, nil)
-		add(t, g, crashRecords()...)
-		commit(t, g, crashPaths*crashRows)
-		var all []byte
-		for _, name := range visible(t, dir) {
-			all = append(all, expand(t, filepath.Join(dir, name))...)
-		}
-		rows := bytes.Fields(all)
-		seen := map[string]bool{}
-		for _, row := range rows {
-			seen[string(row)] = true
-		}
-		if len(seen) != crashPaths*crashRows || len(rows) != crashRows*(crashPaths+before) {
-			t.Errorf("step %d: %d rows, %d different ones", step, len(rows), len(seen))
+		onceEach(t, dir, step)
+		if !killed {
+			// Of each link, of which there are three, and each file: at least a write, syncs and a link.
+			if least := 3*(3+crashPaths) + 1; step < least {
+				t.Errorf("the process had %d steps, want at least %d", step, least)
+			}
+			return
 		}
 	}
 }
 
-// TestLiveSessions: a process that starts removes nothing of those that run.
-func TestLiveSessions(t *testing.T) {
+func onceEach(t *testing.T, dir string, step int) {
+	t.Helper()
+	var all []byte
+	for _, name := range visible(t, dir) {
+		all = append(all, expand(t, filepath.Join(dir, name))...)
+	}
+	rows := bytes.Fields(all)
+	seen := map[string]bool{}
+	for _, row := range rows {
+		seen[string(row)] = true
+	}
+	if len(seen) != crashPaths*crashRows || len(rows) != crashPaths*crashRows {
+		t.Errorf("step %d: %d rows, %d different ones", step, len(rows), len(seen))
+	}
+	for _, name := range temporary(t, dir) {
+		if !strings.HasPrefix(filepath.Base(name), shortPrefix) {
+			t.Errorf("step %d: %s is left", step, name)
+		}
+	}
+}
+
+// TestStagedFilesStay: a process that starts removes nothing that others may complete.
+func TestStagedFilesStay(t *testing.T) {
 	c := config(t)
 	c.Rotate.Records = 1
 	first, _ := open(t, c)
 	g := stage(t, first, nil)
 	add(t, g, connectortest.R{Value: "1"})
 	for range 3 {
-		open(t, c)
+		s, _ := open(t, c)
+		stage(t, s, nil)
 	}
 	if n := len(temporary(t, c.Dir)); n != 1 {
 		t.Fatalf("%d temporary files", n)
@@ -173,32 +198,18 @@ func TestLiveSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsStartTogether: they clean up while others begin.
-func TestSessionsStartTogether(t *testing.T) {
+// TestLeftovers: temporary files of calls that were cut off go after a day.
+func TestLeftovers(t *testing.T) {
 	c := config(t)
-	errs := make(chan error)
-	for range 8 {
-		go func() {
-			for range 10 {
-				s, err := c.Open(context.Background())
-				if err == nil {
-					_, err = s.root.Stat(s.session.folder())
-					err = errors.Join(err, s.Close())
-				}
-				if err != nil {
-					errs <- err
-					return
-				}
-			}
-			errs <- nil
-		}()
+	first, _ := open(t, c)
+	stage(t, first, nil)
+	old, young := filepath.Join(c.Dir, tempDir, shortPrefix+"1"), filepath.Join(c.Dir, tempDir, shortPrefix+"2")
+	day := time.Now().Add(-25 * time.Hour)
+	if err := errors.Join(os.WriteFile(old, nil, 0o600), os.WriteFile(young, nil, 0o600), os.Chtimes(old, day, day)); err != nil {
+		t.Fatal(err)
 	}
-	for range 8 {
-		if err := <-errs; err != nil {
-			t.Error(err)
-		}
-	}
-	if left, err := os.ReadDir(filepath.Join(c.Dir, tempDir)); err != nil || len(left) != 0 {
-		t.Errorf("%v, %v", left, err)
+	open(t, c)
+	if left := temporary(t, c.Dir); len(left) != 1 || left[0] != young {
+		t.Errorf("%q", left)
 	}
 }

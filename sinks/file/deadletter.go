@@ -3,16 +3,15 @@ package file
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/letter"
 	"github.com/millrace/millrace/internal/template"
 )
 
@@ -102,7 +101,7 @@ func (d *DeadLetter) Bury(ctx context.Context, fs []connector.Failure) error {
 		d.buf.Reset()
 		n := 0
 		for n < len(fs) && fs[n].Source.Connector == name {
-			if err := encodeFailure(&d.buf, &fs[n]); err != nil {
+			if err := letter.Append(&d.buf, &fs[n]); err != nil {
 				return err
 			}
 			n++
@@ -146,7 +145,7 @@ func (d *DeadLetter) create(connectorName string) (*letters, error) {
 	if len(base) == 0 {
 		base = []byte("millrace")
 	}
-	name := filepath.Join(d.dir, fmt.Sprintf("%s-%s-%s.jsonl", base, time.Now().UTC().Format("20060102T150405Z"), randomHex(suffixLen/2)))
+	name := filepath.Join(d.dir, fmt.Sprintf("%s-%s-%s.jsonl", base, time.Now().UTC().Format("20060102T150405Z"), randomHex(4)))
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, failure("create", name, d.dir, err)
@@ -159,62 +158,4 @@ func (d *DeadLetter) create(connectorName string) (*letters, error) {
 		return nil, errors.Join(failure("sync", d.dir, d.dir, err), f.Close(), os.Remove(name))
 	}
 	return &letters{f: f}, nil
-}
-
-// A letter is a failure as a line of JSON. Bytes that aren't UTF-8 stand in base64 beside a null.
-type letter struct {
-	ID          string         `json:"id"`
-	Connector   string         `json:"connector"`
-	Topic       string         `json:"topic"`
-	Partition   int32          `json:"partition"`
-	Offset      int64          `json:"offset"`
-	Timestamp   int64          `json:"timestamp"` // milliseconds since 1970
-	Stage       string         `json:"stage"`
-	Error       string         `json:"error"`
-	Key         *string        `json:"key"`
-	KeyBase64   []byte         `json:"key_base64,omitempty"`
-	Value       *string        `json:"value"`
-	ValueBase64 []byte         `json:"value_base64,omitempty"`
-	Headers     []letterHeader `json:"headers"`
-}
-
-type letterHeader struct {
-	Name        string  `json:"name"`
-	Value       *string `json:"value"`
-	ValueBase64 []byte  `json:"value_base64,omitempty"`
-}
-
-func encodeFailure(buf *bytes.Buffer, f *connector.Failure) error {
-	l := letter{
-		ID: f.ID, Connector: f.Source.Connector, Topic: f.Source.Topic, Partition: f.Source.ID,
-		Offset: f.Record.Offset, Timestamp: f.Record.Timestamp, Stage: string(f.Stage),
-		Headers: make([]letterHeader, len(f.Record.Headers)),
-	}
-	if f.Err != nil {
-		l.Error = f.Err.Error()
-	}
-	l.Key, l.KeyBase64 = textOrBytes(f.Record.RawKey)
-	l.Value, l.ValueBase64 = textOrBytes(f.Record.RawValue)
-	for i, h := range f.Record.Headers {
-		l.Headers[i].Name = h.Name
-		l.Headers[i].Value, l.Headers[i].ValueBase64 = textOrBytes(h.Value)
-	}
-	e := json.NewEncoder(buf)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(&l); err != nil {
-		return connector.Permanent.Errorf("encode the dead letter of %s offset %d: %w", f.Source.Partition, f.Record.Offset, err)
-	}
-	return nil
-}
-
-// textOrBytes is b as text where it is UTF-8, else as bytes; neither for Kafka's null.
-func textOrBytes(b []byte) (*string, []byte) {
-	if b == nil {
-		return nil, nil
-	}
-	if !utf8.Valid(b) {
-		return nil, b
-	}
-	s := string(b)
-	return &s, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/connector"
 )
 
-// A disk is what a Sink asks of the file system and what can fail halfway. Tests put faults here.
+// A disk is what a store asks of the file system and what can fail halfway. Tests put faults here.
 type disk interface {
 	write(f *os.File, p []byte, at int64) error
 	sync(f *os.File) error    // of a file
@@ -51,7 +51,6 @@ var hints = []struct {
 	{syscall.EXDEV, "all of dir must lie in one file system"},
 	{syscall.ENOTSUP, "the file system of dir has no hard links"},
 	{syscall.ENOSYS, "the file system of dir has no hard links"},
-	{syscall.ENOLCK, "the file system of dir has no file locks"},
 	{syscall.ENOTDIR, "a file stands where a folder is needed"},
 	{syscall.EISDIR, "a folder stands where a file is needed"},
 	{syscall.ENAMETOOLONG, "dir and path together are longer than the file system allows"},

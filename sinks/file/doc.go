@@ -1,11 +1,12 @@
 // Package file is the sink that writes records to files below a folder, one line each. A dead
 // letter that writes files lies beside it.
 //
-// Guarantee: every record is in the files at least once, in the partition's order inside each file. A
-// file appears under its name complete and on disk, and is never changed or overwritten.
+// Guarantee: every record is in the files exactly once, whatever breaks, and in the partition's order inside each file; files
+// appear complete, and are never changed, overwritten or removed.
 //
-// A [Sink] is a connector.Stager. Rows go to temporary files in DIR/.millrace-tmp; a commit
-// syncs them, links them to their names (link(2) fails where a name exists), syncs the folders, and only then
-// lets the offset move. Each open Sink has a folder of its own there and holds a lock on it, so
-// that what a crashed process left can be told from what another one is writing.
+// A [Sink] is a connector.Stager over a folder: internal/staging makes the files, internal/chain commits them. Rows go to
+// temporary files in DIR/.millrace-tmp, which are synced; then a link, a small file in DIR/_millrace, names them and the range of
+// offsets they hold; then they get their names by link(2), which fails where a name exists. Whoever finds a link whose files
+// aren't there yet finishes them, so temporary files outlive the process that wrote them. The folder's side of this, the
+// chain.Store, is here: everything that touches a file goes through an os.Root and the interface disk.
 package file

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
+	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/sinks/sinktest"
 )
 
@@ -47,7 +49,6 @@ type faults struct {
 	links  []func(root *os.Root, from, to string) error // instead of the next links
 	half   bool                                         // a write that fails has written half
 	once   error                                        // of the next write or link
-	count  int                                          // links made
 	calls  []string                                     // links and syncs of folders
 	dirs   []error                                      // of the next syncs of folders
 }
@@ -105,7 +106,6 @@ func (d *faults) syncDir(f *os.File) error {
 func (d *faults) link(root *os.Root, from, to string) error {
 	d.mu.Lock()
 	instead, ok := pop(&d.links)
-	d.count++
 	d.calls = append(d.calls, "link "+path.Dir(to))
 	once := d.once
 	d.once = nil
@@ -128,7 +128,8 @@ func config(t testing.TB) Config {
 
 func open(t testing.TB, c Config) (*Sink, *faults) {
 	t.Helper()
-	s, err := c.Open(t.Context())
+	d := &faults{}
+	s, err := c.open(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,8 +138,6 @@ func open(t testing.TB, c Config) (*Sink, *faults) {
 			t.Error(err)
 		}
 	})
-	d := &faults{}
-	s.disk = d
 	return s, d
 }
 
@@ -161,19 +160,42 @@ func (a *attempts) retry(ctx context.Context, _ string, try func(context.Context
 	}
 }
 
-func stage(t testing.TB, s *Sink, a *attempts) *staged {
+// ranging is a range of partition 0 of the topic cars, with what a Connector knows of it.
+type ranging struct {
+	connector.Staged
+	at connector.Position
+}
+
+func assignment() connector.Assignment {
+	return connector.Assignment{
+		Partition: connector.Partition{Topic: "cars"}, ClusterID: "file-test", TopicID: connectortest.TopicID(),
+		Group: "cars-files", Connector: "cars-files", Committed: -1,
+	}
+}
+
+// stage recovers the partition and begins a range where it stands.
+func stage(t testing.TB, s *Sink, a *attempts) ranging {
 	t.Helper()
 	if a == nil {
 		a = &attempts{}
 	}
-	g, err := s.Stage(t.Context(), connector.Partition{Topic: "cars"}, connector.Position{At: 3}, a.retry)
+	return stageWith(t, s, a.retry)
+}
+
+func stageWith(t testing.TB, s *Sink, retry connector.Retrier) ranging {
+	t.Helper()
+	at, err := s.Recover(t.Context(), assignment())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g.(*staged)
+	g, err := s.Stage(t.Context(), connector.Partition{Topic: "cars"}, at, retry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ranging{g, at}
 }
 
-func add(t testing.TB, g *staged, rs ...connectortest.R) (connector.Size, *connector.Batch) {
+func add(t testing.TB, g ranging, rs ...connectortest.R) (connector.Size, *connector.Batch) {
 	t.Helper()
 	b := connectortest.Batch(t, "cars", 0, rs...)
 	size, err := g.Add(t.Context(), b)
@@ -183,14 +205,19 @@ func add(t testing.TB, g *staged, rs ...connectortest.R) (connector.Size, *conne
 	return size, b
 }
 
-func commit(t testing.TB, g *staged, next int64) {
+// to is the range up to an offset.
+func (g ranging) to(next int64) connector.Range {
+	return connector.Range{From: g.at.ReadFrom, Next: next, Reason: connector.RotateAge}
+}
+
+func commit(t testing.TB, g ranging, next int64) {
 	t.Helper()
-	pos, err := g.Commit(t.Context(), connector.Range{Next: next})
+	pos, err := g.Commit(t.Context(), g.to(next))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (connector.Position{At: g.at.At + 1, ReadFrom: next}); pos != want {
-		t.Errorf("Commit returned %+v, want %+v", pos, want)
+	if pos.At != g.at.At+1 || pos.ReadFrom != next {
+		t.Errorf("Commit returned %+v behind %+v, want number %d from offset %d", pos, g.at, g.at.At+1, next)
 	}
 }
 
@@ -274,7 +301,7 @@ func visible(t testing.TB, dir string) []string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && d.Name() == tempDir {
+		if d.IsDir() && (d.Name() == tempDir || d.Name() == chain.Folder) {
 			return filepath.SkipDir
 		}
 		if !d.IsDir() {
@@ -290,10 +317,10 @@ func visible(t testing.TB, dir string) []string {
 	return names
 }
 
-// temporary is what lies in the folder of temporary files, but the lock files of open Sinks.
+// temporary is what lies in the folder of temporary files.
 func temporary(t testing.TB, dir string) []string {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, tempDir, "*", "*"))
+	names, err := filepath.Glob(filepath.Join(dir, tempDir, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +342,7 @@ func contents(t testing.TB, dir string) map[string][]string {
 	return out
 }
 
-var random = regexp.MustCompile(`-[0-9a-f]{8}\.`)
+var random = regexp.MustCompile(`-[0-9]{10}-[0-9a-f]{8}\.`)
 
 func TestConformance(t *testing.T) {
 	for name, change := range map[string]func(*Config){
@@ -354,7 +381,8 @@ func TestConformance(t *testing.T) {
 						},
 					}
 				},
-				Bad: bad,
+				ExactlyOnce: true,
+				Bad:         bad,
 			})
 		})
 	}
@@ -384,8 +412,8 @@ func TestNames(t *testing.T) {
 	}{
 		{func(c *Config) {}, "cars/partition=0/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path = "" }, "cars+0+0000000012-X.json.gz"},
-		{func(c *Config) { c.Path, c.Compression = "{topic}", "zstd" }, "cars-0000000012-X.json.zst"},
-		{func(c *Config) { c.Path, c.Compression, c.Format = "a/{position}/b", "none", "raw" }, "a/12/b-X.txt"},
+		{func(c *Config) { c.Path, c.Compression = "{topic}", "zstd" }, "cars-X.json.zst"},
+		{func(c *Config) { c.Path, c.Compression, c.Format = "a/{position}/b", "none", "raw" }, "a/12/b.txt"},
 		{func(c *Config) { c.Path = "dt={time:yyyy-MM-dd}/hour={time:HH}/" }, "dt=2026-03-01/hour=09/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path, c.Time = "{time:yyyy/MM}/", Time{From: "value.at", Zone: "Asia/Seoul"} }, "2024/01/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path = "{value.city}/{header.none}/{key}/" }, "__null__/__null__/k/cars+0+0000000012-X.json.gz"},
@@ -493,7 +521,7 @@ func TestBadRecordBetweenHours(t *testing.T) {
 	}
 	commit(t, g, 4)
 	got := contents(t, c.Dir)
-	if len(got) != 2 || !slices.Equal(got["09-0000000000-X.json.gz"], []string{"1", "4"}) || !slices.Equal(got["10-0000000002-X.json.gz"], []string{"3"}) {
+	if len(got) != 2 || !slices.Equal(got["09-X.json.gz"], []string{"1", "4"}) || !slices.Equal(got["10-X.json.gz"], []string{"3"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -505,7 +533,7 @@ func TestRotation(t *testing.T) {
 	c.Rotate.Records = 1000
 	c.Path = "{key}/"
 	s, _ := open(t, c)
-	if r := s.Rotation("cars"); r != (connector.Rotation{Size: 100 << 10, Records: 1000, Age: 5 * time.Minute, Adaptive: true}) {
+	if r := s.Rotation("cars"); r != (connector.Rotation{Size: 100 << 10, Records: 1000, Age: 5 * time.Minute, Adaptive: true, Seal: time.Hour}) {
 		t.Errorf("rotation %+v", r)
 	}
 	g := stage(t, s, nil)
@@ -549,7 +577,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestManyPaths: neither memory nor handles grow with the number of paths.
+// TestManyPaths: each path has its own file, however many grow.
 func TestManyPaths(t *testing.T) {
 	c := config(t)
 	c.Compression = "none"
@@ -563,18 +591,11 @@ func TestManyPaths(t *testing.T) {
 		for i := range paths {
 			rs = append(rs, connectortest.R{Key: fmt.Sprint(i), Value: value, Offset: int64(paths*round + i)})
 		}
-		size, _ := add(t, g, rs...)
-		if size.Open != paths || size.Full != 0 || size.Buffered > blockBudget+paths*fileCost {
+		if size, _ := add(t, g, rs...); size.Open != paths || size.Full != 0 {
 			t.Fatalf("round %d: %+v", round, size)
-		}
-		if n := s.handles.Load(); n > maxHandles {
-			t.Fatalf("round %d: %d handles", round, n)
 		}
 	}
 	commit(t, g, 5*paths)
-	if n := s.handles.Load(); n != 0 {
-		t.Errorf("%d handles are open after the commit", n)
-	}
 	got := contents(t, c.Dir)
 	for name, rows := range got {
 		if len(rows) != 5 {
@@ -588,7 +609,7 @@ func TestManyPaths(t *testing.T) {
 
 func TestMaxOpenFiles(t *testing.T) {
 	c := config(t)
-	c.MaxOpenFiles, c.Path = 4, "{key}"
+	c.MaxOpenFiles, c.Path = 4, "{key}/"
 	s, _ := open(t, c)
 	g := stage(t, s, nil)
 	add(t, g, connectortest.R{Key: "idle", Value: "0"})
@@ -600,7 +621,7 @@ func TestMaxOpenFiles(t *testing.T) {
 	}
 	commit(t, g, 41)
 	got := contents(t, c.Dir)
-	if len(got) != 22 || len(got["busy-0000000001-X.json.gz"]) != 20 {
+	if len(got) != 22 || len(got["busy/cars+0+0000000001-X.json.gz"]) != 20 {
 		t.Errorf("the busy file was closed, or files are missing: %q", got)
 	}
 }
@@ -612,7 +633,7 @@ func TestPathTricks(t *testing.T) {
 	s, _ := open(t, c)
 	g := stage(t, s, nil)
 	tricks := []string{"..", ".", "", "/", "/etc/passwd", "../../../../tmp/x", "a/../../b", "\x00", "a\x00b", "-rf", "~", "~root", "C:\\x",
-		"..\\..\\x", tempDir, ".millrace-tmp/x", "\n", strings.Repeat("n", 300), strings.Repeat("../", 100), "\u202e", "%2e%2e", "con"}
+		"..\\..\\x", tempDir, ".millrace-tmp/x", "\n", strings.Repeat("n", 300), strings.Repeat("../", 100), "\u202e", "%2e%2e", "con", chain.Folder}
 	var rs []connectortest.R
 	for _, v := range tricks {
 		quoted := strings.NewReplacer("\\", "\\\\", "\x00", "\\u0000", "\n", "\\n").Replace(v)
@@ -623,8 +644,8 @@ func TestPathTricks(t *testing.T) {
 		if err := b.Err(i); err != nil && connector.ClassOf(err) != connector.Permanent {
 			t.Errorf("%.20q: %v", tricks[i], err)
 		}
-		if err := b.Err(i); err != nil && len(tricks[i]) < 200 {
-			t.Errorf("%.20q can't be written: %v", tricks[i], err)
+		if err := b.Err(i); err != nil != (tricks[i] == chain.Folder) && len(tricks[i]) < 200 {
+			t.Errorf("%.20q: %v", tricks[i], err)
 		}
 	}
 	commit(t, g, int64(len(tricks)))
@@ -639,7 +660,7 @@ func TestPathTricks(t *testing.T) {
 			t.Errorf("%q isn't two folders deep", name)
 		}
 	}
-	if n := len(tricks) - 2; rows != n && rows != len(tricks) {
+	if n := len(tricks) - 3; rows != n && rows != n+2 {
 		t.Errorf("%d rows of %d", rows, len(tricks))
 	}
 	if n := len(temporary(t, c.Dir)); n != 0 {
@@ -658,7 +679,7 @@ func TestSymbolicLink(t *testing.T) {
 	s, _ := open(t, c)
 	g := stage(t, s, nil)
 	add(t, g, connectortest.R{Key: "evil", Value: "1"})
-	if _, err := g.Commit(t.Context(), connector.Range{Next: 1}); err == nil || !strings.Contains(err.Error(), filepath.Join(c.Dir, "evil")) {
+	if _, err := g.Commit(t.Context(), g.to(1)); err == nil || !strings.Contains(err.Error(), filepath.Join(c.Dir, "evil")) {
 		t.Errorf("Commit: %v", err)
 	}
 	if names := visible(t, outside); len(names) > 0 {
@@ -669,39 +690,54 @@ func TestSymbolicLink(t *testing.T) {
 	}
 }
 
+// TestNothingIsOverwritten: somebody else has the name of a file whose path is taken as it is.
 func TestNothingIsOverwritten(t *testing.T) {
 	c := config(t)
-	s, d := open(t, c)
-	var taken string
-	d.links = []func(*os.Root, string, string) error{func(root *os.Root, from, to string) error {
-		taken = to
-		if err := root.WriteFile(to, []byte("somebody else's"), 0o644); err != nil {
-			return err
-		}
-		return root.Link(from, to)
-	}}
+	c.Path = "{topic}/{position}"
+	s, _ := open(t, c)
 	g := stage(t, s, nil)
 	add(t, g, connectortest.R{Value: "1"})
-	commit(t, g, 1)
-	names := visible(t, c.Dir)
-	data, err := os.ReadFile(filepath.Join(c.Dir, taken))
-	if err != nil || string(data) != "somebody else's" || len(names) != 2 {
-		t.Errorf("%q holds %q, %v", names, data, err)
+	name := filepath.Join(c.Dir, "cars", "0.json.gz")
+	if err := errors.Join(os.Mkdir(filepath.Dir(name), 0o755), os.WriteFile(name, []byte("somebody else's"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Commit(t.Context(), g.to(1)); connector.ClassOf(err) != connector.Permanent || !strings.Contains(err.Error(), "cars/0.json.gz") {
+		t.Errorf("class %v: %v", connector.ClassOf(err), err)
+	}
+	if err := g.Abort(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(name); err != nil || string(data) != "somebody else's" {
+		t.Errorf("%q, %v", data, err)
+	}
+	// It is moved away, and the partition recovers.
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if g := stage(t, s, nil); g.at.ReadFrom != 1 {
+		t.Errorf("reads from %d", g.at.ReadFrom)
+	}
+	if got := contents(t, c.Dir); len(got) != 1 || !slices.Equal(got["cars/0.json.gz"], []string{"1"}) {
+		t.Errorf("%q", got)
 	}
 }
 
-// TestLostReplyOfLink: over a network the link may be there although the call failed with EEXIST.
+// TestLostReplyOfLink: over a network a name may be there although the call that gave it failed with EEXIST: that of a file, and that of a link.
 func TestLostReplyOfLink(t *testing.T) {
-	c := config(t)
-	s, d := open(t, c)
-	d.links = []func(*os.Root, string, string) error{func(root *os.Root, from, to string) error {
+	lost := func(root *os.Root, from, to string) error {
 		return errors.Join(root.Link(from, to), syscall.EEXIST)
-	}}
-	g := stage(t, s, nil)
-	add(t, g, connectortest.R{Value: "1"})
-	commit(t, g, 1)
-	if names := visible(t, c.Dir); len(names) != 1 {
-		t.Errorf("%q", names)
+	}
+	for _, links := range [][]func(*os.Root, string, string) error{{lost}, {nil, lost}} {
+		c := config(t)
+		c.Path = ""
+		s, d := open(t, c)
+		g := stage(t, s, nil)
+		add(t, g, connectortest.R{Value: "1"})
+		d.links = links
+		commit(t, g, 1)
+		if names := visible(t, c.Dir); len(names) != 1 || len(d.links) != 0 {
+			t.Errorf("%q", names)
+		}
 	}
 }
 
@@ -718,10 +754,10 @@ func TestCommitAgain(t *testing.T) {
 	d.half = true
 	d.writes = []error{nil, nil, syscall.ENOSPC}
 	refuse := func(*os.Root, string, string) error { return &os.LinkError{Op: "link", Err: syscall.EIO} }
-	d.links = []func(*os.Root, string, string) error{nil, refuse, nil, refuse}
+	d.links = []func(*os.Root, string, string) error{refuse, nil, nil, refuse, nil, refuse, nil, nil, refuse}
 	var classes []connector.Class
 	for {
-		_, err := g.Commit(t.Context(), connector.Range{Next: 6})
+		_, err := g.Commit(t.Context(), g.to(6))
 		if err == nil {
 			break
 		}
@@ -730,7 +766,8 @@ func TestCommitAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := []connector.Class{connector.Systemic, connector.Retryable, connector.Retryable}; !slices.Equal(classes, want) {
+	// A write, the link, and files twice.
+	if want := []connector.Class{connector.Systemic, connector.Retryable, connector.Retryable, connector.Retryable}; !slices.Equal(classes, want) {
 		t.Errorf("classes %v, want %v", classes, want)
 	}
 	got := contents(t, c.Dir)
@@ -739,8 +776,8 @@ func TestCommitAgain(t *testing.T) {
 			t.Errorf("%s holds %q", name, rows)
 		}
 	}
-	if len(got) != 6 || len(visible(t, c.Dir)) != 6 || d.count != 8 {
-		t.Errorf("%d files, %d names, %d links", len(got), len(visible(t, c.Dir)), d.count)
+	if len(got) != 6 || len(visible(t, c.Dir)) != 6 {
+		t.Errorf("%d files, %d names", len(got), len(visible(t, c.Dir)))
 	}
 	if n := len(temporary(t, c.Dir)); n != 0 {
 		t.Errorf("%d temporary files are left", n)
@@ -753,17 +790,17 @@ func TestRetriedWrite(t *testing.T) {
 		c := config(t)
 		c.Compression, c.Rotate.Records = compression, 100
 		s, d := open(t, c)
-		d.half = true
-		d.writes = []error{syscall.ENOSPC, syscall.EINTR, nil, syscall.ENOSPC, nil, syscall.EIO}
 		a := &attempts{limit: 10}
 		g := stage(t, s, a)
+		d.half = true
+		d.writes = []error{syscall.ENOSPC, syscall.EINTR, nil, syscall.ENOSPC, nil, syscall.EIO}
 		var rs []connectortest.R
 		for i := range 250 {
 			rs = append(rs, connectortest.R{Value: fmt.Sprint(i)})
 		}
 		add(t, g, rs...)
 		for {
-			if _, err := g.Commit(t.Context(), connector.Range{Next: 250}); err == nil {
+			if _, err := g.Commit(t.Context(), g.to(250)); err == nil {
 				break
 			} else if connector.ClassOf(err) != connector.Retryable {
 				t.Fatal(err)
@@ -792,7 +829,7 @@ func TestFailedSync(t *testing.T) {
 		g := stage(t, s, nil)
 		add(t, g, connectortest.R{Value: "1"})
 		d.syncs = []error{errno}
-		_, err := g.Commit(t.Context(), connector.Range{Next: 1})
+		_, err := g.Commit(t.Context(), g.to(1))
 		if connector.ClassOf(err) != connector.Lost || !errors.Is(err, errno) {
 			t.Errorf("class %v: %v", connector.ClassOf(err), err)
 		}
@@ -805,25 +842,41 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// TestFoldersAreSynced: a name is on disk only when its folder is, and that folder's name in turn.
+// TestFoldersAreSynced: a name is on disk only when its folder is, and that folder's name in turn. Links come before files.
 func TestFoldersAreSynced(t *testing.T) {
 	c := config(t)
 	c.Path = "{topic}/{key}/"
 	s, d := open(t, c)
 	g := stage(t, s, nil)
-	add(t, g, connectortest.R{Key: "a", Value: "1"}, connectortest.R{Key: "b", Value: "1"})
-	d.dirs = []error{nil, syscall.EIO}
-	if _, err := g.Commit(t.Context(), connector.Range{Next: 2}); connector.ClassOf(err) != connector.Lost {
+	add(t, g, connectortest.R{Key: "a", Value: "1"})
+	d.calls = nil
+	d.dirs = []error{nil, nil, syscall.EIO} // of temporary files, of the link, of the file
+	if _, err := g.Commit(t.Context(), g.to(1)); connector.ClassOf(err) != connector.Retryable || !errors.Is(err, syscall.EIO) {
 		t.Errorf("class %v: %v", connector.ClassOf(err), err)
 	}
-	d.calls = nil
-	g = stage(t, s, nil)
-	add(t, g, connectortest.R{Key: "a", Value: "1"}, connectortest.R{Key: "b", Value: "1"})
-	commit(t, g, 2)
-	want := []string{"link cars/a", "link cars/b", "sync a", "sync cars", "sync .", "sync b"}
+	commit(t, g, 1)
+	links := path.Join(chain.Folder, "main", "file-test", hex.EncodeToString(topicID()), "0")
+	want := []string{
+		"sync " + tempDir, "link " + links, "sync 0",
+		"link cars/a", "link cars/a", "sync a", // the folder is missing at first; the sync fails
+		"link cars/a", "sync a", "sync cars", "sync .",
+	}
 	if !slices.Equal(d.calls, want) {
 		t.Errorf("%q, want %q", d.calls, want)
 	}
+
+	d.calls = nil
+	g = stage(t, s, nil)
+	add(t, g, connectortest.R{Key: "a", Value: "1", Offset: 1}, connectortest.R{Key: "b", Value: "1"})
+	commit(t, g, 3)
+	if n := len(d.calls); n == 0 || !slices.Contains(d.calls, "sync b") || slices.Index(d.calls, "sync b") < slices.Index(d.calls, "link cars/b") {
+		t.Errorf("%q", d.calls)
+	}
+}
+
+func topicID() []byte {
+	id := connectortest.TopicID()
+	return id[:]
 }
 
 // TestTemporaryFileGone: somebody cleaned up too much. Nothing is lost: the range is read again.
@@ -838,7 +891,7 @@ func TestTemporaryFileGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := g.Commit(t.Context(), connector.Range{Next: 1}); connector.ClassOf(err) != connector.Lost {
+	if _, err := g.Commit(t.Context(), g.to(1)); connector.ClassOf(err) != connector.Lost {
 		t.Errorf("class %v: %v", connector.ClassOf(err), err)
 	}
 }
@@ -850,7 +903,7 @@ func TestContextEnds(t *testing.T) {
 	add(t, g, connectortest.R{Value: "1"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := g.Commit(ctx, connector.Range{Next: 1}); !errors.Is(err, context.Canceled) || connector.ClassOf(err) != connector.Retryable {
+	if _, err := g.Commit(ctx, g.to(1)); !errors.Is(err, context.Canceled) || connector.ClassOf(err) != connector.Retryable {
 		t.Errorf("Commit: %v", err)
 	}
 	commit(t, g, 1)
@@ -867,6 +920,12 @@ func TestValidate(t *testing.T) {
 		"path: a path can't hold ..":        func(c *Config) { c.Path = "../{topic}" },
 		"path: a path begins with a name":   func(c *Config) { c.Path = "/{topic}" },
 		"path can't begin with .millrace":   func(c *Config) { c.Path = ".millrace-{key}/" },
+		"path can't hold a folder _mill":    func(c *Config) { c.Path = "a/_millrace/{key}" },
+		"prefix can't begin with .millrace": func(c *Config) { c.Prefix = ".millrace-tmp" },
+		`prefix "a/../b": it can't hold ..`: func(c *Config) { c.Prefix = "a/../b" },
+		"chain is empty":                    func(c *Config) { c.Chain = "" },
+		`chain is "a/b"`:                    func(c *Config) { c.Chain = "a/b" },
+		"rotate.seal_after is -1s":          func(c *Config) { c.Rotate.SealAfter = connector.Duration(-time.Second) },
 		"no time zone":                      func(c *Config) { c.Time.Zone = "Nowhere" },
 		"a time comes from timestamp, wall": func(c *Config) { c.Time.From = "yesterday" },
 		"json, raw":                         func(c *Config) { c.Format = "csv" },
@@ -892,10 +951,32 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// TestRecover: the chain says where a partition stands, whatever the group says.
 func TestRecover(t *testing.T) {
-	s, _ := open(t, config(t))
-	pos, err := s.Recover(t.Context(), connector.Assignment{Committed: -1, Start: 17, LogEnd: 100})
-	if err != nil || pos != (connector.Position{ReadFrom: 17}) {
+	c := config(t)
+	s, _ := open(t, c)
+	a := assignment()
+	a.Start, a.Initial, a.LogEnd = 17, 17, 100
+	pos, err := s.Recover(t.Context(), a)
+	if err != nil || pos.ReadFrom != 17 || pos.At != 1 || pos.Meta == "" {
 		t.Errorf("%+v, %v", pos, err)
+	}
+	g, err := s.Stage(t.Context(), a.Partition, pos, (&attempts{}).retry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ranging{g, pos}
+	add(t, r, connectortest.R{Value: "1", Offset: 17})
+	commit(t, r, 18)
+	a.Committed, a.Start = 3, 3
+	other, _ := open(t, c)
+	pos, err = other.Recover(t.Context(), a)
+	if err != nil || pos.ReadFrom != 18 || pos.At != 2 || len(pos.Notes) != 1 || !strings.Contains(pos.Notes[0], "below the end of the chain, 18") {
+		t.Errorf("%+v, %v", pos, err)
+	}
+	a.Connector = "another"
+	third, _ := open(t, c)
+	if _, err := third.Recover(t.Context(), a); connector.ClassOf(err) != connector.Fatal || !strings.Contains(err.Error(), c.Dir) {
+		t.Errorf("another connector may write there: %v", err)
 	}
 }

@@ -59,14 +59,10 @@ func TestDiskFull(t *testing.T) {
 		if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	} else {
-		d.half = true
-		d.writes = []error{nil, nil, syscall.ENOSPC, syscall.ENOSPC, syscall.ENOSPC}
 	}
 	failed := 0
 	a := &attempts{limit: 100}
-	g := stage(t, s, a)
-	g.retry = func(ctx context.Context, what string, try func(context.Context) error) error {
+	g := stageWith(t, s, func(ctx context.Context, what string, try func(context.Context) error) error {
 		err := a.retry(ctx, what, func(ctx context.Context) error {
 			err := try(ctx)
 			if err == nil {
@@ -79,10 +75,14 @@ func TestDiskFull(t *testing.T) {
 			return err
 		})
 		return err
+	})
+	if !mounted {
+		d.half = true
+		d.writes = []error{nil, nil, syscall.ENOSPC, syscall.ENOSPC, syscall.ENOSPC}
 	}
 	add(t, g, noise(2000)...)
 	for range 3 {
-		if _, err := g.Commit(t.Context(), connector.Range{Next: 2000}); err == nil {
+		if _, err := g.Commit(t.Context(), g.to(2000)); err == nil {
 			break
 		} else {
 			checkFull(t, err, c.Dir)
@@ -124,10 +124,10 @@ func TestFullAtTheEnd(t *testing.T) {
 	c := DefaultConfig()
 	c.Dir, c.Compression = dir, "none"
 	s, d := open(t, c)
+	g := stage(t, s, nil)
 	if !mounted {
 		d.writes = []error{syscall.ENOSPC}
 	}
-	g := stage(t, s, nil)
 	b := connectortest.Batch(t, "cars", 0, noise(3000)...)
 	_, err := g.Add(t.Context(), b)
 	checkFull(t, err, dir)
@@ -142,7 +142,7 @@ func TestFullAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestFileSizeLimit runs into a limit of the process (ulimit -f).
+// TestFileSizeLimit runs into a limit of the process (ulimit -f), above what the test itself logs.
 func TestFileSizeLimit(t *testing.T) {
 	c := config(t)
 	c.Compression = "none"
@@ -152,8 +152,8 @@ func TestFileSizeLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := stage(t, s, nil)
-	b := connectortest.Batch(t, "cars", 0, noise(1000)...)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 300 << 10, Max: old.Max}); err != nil {
+	b := connectortest.Batch(t, "cars", 0, noise(9000)...)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 8 << 20, Max: old.Max}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := g.Add(t.Context(), b)

@@ -1,0 +1,40 @@
+package staging
+
+import (
+	"strings"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/chain"
+)
+
+const (
+	seqDigits  = 10 // of a number in a key, at least
+	tailDigits = 8  // hex digits of the random part
+)
+
+// checkName refuses names of files that get too long by what follows, and those that are kept for links.
+func (w *writing) checkName(name string) error {
+	path := w.o.Path.Text()
+	added := len(w.o.Extension)
+	if w.unique {
+		added += 1 + max(seqDigits, digits(w.standing.at())) + 1 + tailDigits
+	}
+	if n := len(name) + added; w.o.MaxKey > 0 && n > w.o.MaxKey {
+		return connector.Permanent.Errorf("path %q: the key would have %d bytes, more than %d", path, n, w.o.MaxKey)
+	}
+	if n := len(name) - strings.LastIndexByte(name, '/') - 1 + added; w.o.MaxName > 0 && n > w.o.MaxName {
+		return connector.Permanent.Errorf("path %q: the file's name would have %d bytes, more than %d", path, n, w.o.MaxName)
+	}
+	if reserved(name) {
+		return connector.Permanent.Errorf("path %q: a folder would have the name %s, which is kept for links", path, chain.Folder)
+	}
+	return nil
+}
+
+func digits(n int64) int {
+	d := 1
+	for ; n > 9; n /= 10 {
+		d++
+	}
+	return d
+}
