@@ -107,7 +107,7 @@ var sdks = []sdk{
 	{"github.com/spf13/cobra", nil},
 	{"github.com/goccy/go-yaml", []string{"connector/config"}},
 	{"github.com/invopop/jsonschema", []string{"connector/config"}},
-	{"github.com/aws", nil},
+	{"github.com/aws", []string{"sinks/s3"}},
 	{"github.com/parquet-go", nil},
 	{"github.com/apache/arrow-go", nil},
 }

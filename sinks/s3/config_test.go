@@ -1,0 +1,205 @@
+package s3
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/lines"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	c := DefaultConfig()
+	c.Bucket = "lake"
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	d := DefaultDeadLetterConfig()
+	d.Bucket = "lake"
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string // "" = valid
+	}{
+		"no bucket":        {func(c *Config) { c.Bucket = "" }, "bucket is missing"},
+		"bucket as a URL":  {func(c *Config) { c.Bucket = "s3://lake/x" }, "put folders into path"},
+		"bucket with path": {func(c *Config) { c.Bucket = "lake/x" }, "bucket is"},
+		"directory bucket": {func(c *Config) { c.Bucket = "lake--use1-az4--x-s3" }, "directory bucket"},
+		"access point":     {func(c *Config) { c.Bucket = "arn:aws:s3:us-west-2:123456789012:accesspoint/lake" }, ""},
+		"multi-region":     {func(c *Config) { c.Bucket = "arn:aws:s3::123456789012:accesspoint/x.mrap" }, "bucket is"},
+		"dotted bucket":    {func(c *Config) { c.Bucket = "lake.example.com" }, ""},
+		"region":           {func(c *Config) { c.Region = "EU (Ireland)" }, "region is"},
+
+		"endpoint without scheme":   {func(c *Config) { c.Endpoint = "minio:9000" }, "endpoint must be a URL"},
+		"endpoint of another kind":  {func(c *Config) { c.Endpoint = "file:///etc" }, "endpoint must be a URL"},
+		"endpoint with credentials": {func(c *Config) { c.Endpoint = "https://id:hush@s3.example.com" }, "endpoint can't hold credentials"},
+		"endpoint with a query":     {func(c *Config) { c.Endpoint = "https://s3.example.com?x=1" }, "endpoint can't hold ?"},
+		"endpoint":                  {func(c *Config) { c.Endpoint = "http://localhost:9000" }, ""},
+
+		"access key alone":  {func(c *Config) { c.AccessKey = "hush" }, "access_key and secret_key must be set both"},
+		"secret key alone":  {func(c *Config) { c.SecretKey = "hush" }, "access_key and secret_key must be set both"},
+		"external id alone": {func(c *Config) { c.AssumeRole.ExternalID = "hush" }, "assume_role needs arn"},
+		"role by name":      {func(c *Config) { c.AssumeRole.ARN = "lake" }, "assume_role.arn is"},
+		"session name": {func(c *Config) {
+			c.AssumeRole.ARN, c.AssumeRole.SessionName = "arn:aws:iam::123456789012:role/a/b", "a b"
+		}, "session_name"},
+		"external id": {func(c *Config) {
+			c.AssumeRole.ARN, c.AssumeRole.ExternalID = "arn:aws:iam::123456789012:role/a/b", "hush hush"
+		}, "external_id must have"},
+		"sts endpoint":       {func(c *Config) { c.AssumeRole.ARN, c.AssumeRole.Endpoint = "arn:aws:iam::123456789012:role/x", "sts" }, "assume_role.endpoint must be a URL"},
+		"role":               {func(c *Config) { c.AssumeRole.ARN = "arn:aws-cn:iam::123456789012:role/a/b" }, ""},
+		"owner":              {func(c *Config) { c.ExpectedBucketOwner = "1234" }, "expected_bucket_owner is"},
+		"owner elsewhere":    {func(c *Config) { c.ExpectedBucketOwner, c.Endpoint = "me", "http://localhost" }, ""},
+		"encryption":         {func(c *Config) { c.Encryption.Type = "aes" }, "encryption.type is"},
+		"key without kms":    {func(c *Config) { c.Encryption = Encryption{Type: sseS3, KMSKey: "k"} }, "encryption.kms_key needs"},
+		"bucket key":         {func(c *Config) { c.Encryption = Encryption{Type: dsseKMS, BucketKey: true} }, "encryption.bucket_key needs"},
+		"two layers":         {func(c *Config) { c.Encryption = Encryption{Type: dsseKMS, KMSKey: "k"} }, ""},
+		"acl":                {func(c *Config) { c.ACL = "everybody" }, "acl is"},
+		"checksum":           {func(c *Config) { c.Checksum = "md5" }, "checksum is"},
+		"no checksum":        {func(c *Config) { c.Checksum = "" }, "checksum is empty"},
+		"storage class":      {func(c *Config) { c.StorageClass = "COLD" }, "storage_class is"},
+		"storage class, s3":  {func(c *Config) { c.StorageClass = "GLACIER_IR" }, ""},
+		"class of directory": {func(c *Config) { c.StorageClass = "EXPRESS_ONEZONE" }, "storage_class is"},
+
+		"part too small":   {func(c *Config) { c.PartSize = 5<<20 - 1 }, "part_size is"},
+		"part too large":   {func(c *Config) { c.PartSize = 5<<30 + 1 }, "part_size is"},
+		"too many parts":   {func(c *Config) { c.Rotate.Size = 5 << 20 * 10_000 }, "raise part_size"},
+		"all parts":        {func(c *Config) { c.Rotate.Size = 5<<20*10_000 - 1 }, ""},
+		"object too large": {func(c *Config) { c.Rotate.Size, c.PartSize = 5<<40+1, 5<<30 }, "up to 5TiB"},
+		"age":              {func(c *Config) { c.Rotate.Age = 0 }, "rotate.age"},
+		"seal":             {func(c *Config) { c.Rotate.SealAfter = -1 }, "rotate.seal_after"},
+		"open files":       {func(c *Config) { c.MaxOpenFiles = 0 }, "max_open_files"},
+
+		"format":               {func(c *Config) { c.Format = "csv" }, "format: "},
+		"json and separator":   {func(c *Config) { c.Separator = "|" }, "separator is for format raw"},
+		"json and length":      {func(c *Config) { c.LengthPrefix = 4 }, "length_prefix is for format raw"},
+		"other length":         {func(c *Config) { c.Format, c.LengthPrefix = "raw", 8 }, "length_prefix is 8"},
+		"length and separator": {func(c *Config) { c.Format, c.LengthPrefix, c.Separator = "raw", 4, "|" }, "can't both"},
+		"no separator":         {func(c *Config) { c.Format = "raw" }, ""},
+		"raw and separator":    {func(c *Config) { c.Format, c.Separator = "raw", "\x00" }, ""},
+		"compression":          {func(c *Config) { c.Compression = "lz4" }, "compression: "},
+		"level":                {func(c *Config) { c.Compression, c.CompressionLevel = "snappy", 1 }, "compression: "},
+
+		"path":          {func(c *Config) { c.Path = "{nothing}/" }, "path: "},
+		"path to links": {func(c *Config) { c.Path = "a/_millrace/{topic}/" }, "_millrace"},
+		"time":          {func(c *Config) { c.Time.Zone = "Mars/Olympus" }, "Mars"},
+		"prefix":        {func(c *Config) { c.Prefix = "a//b" }, "prefix"},
+		"chain":         {func(c *Config) { c.Chain = "a/b" }, "chain"},
+
+		"tags":             {func(c *Config) { c.Tags = tags(10) }, ""},
+		"too many tags":    {func(c *Config) { c.Tags = tags(11) }, "tags has 11"},
+		"with range tags":  {func(c *Config) { c.Tags, c.RangeTags = tags(8), true }, "more than 7"},
+		"tag of aws":       {func(c *Config) { c.Tags = map[string]string{"AWS:x": ""} }, "AWS keeps"},
+		"tag of ours":      {func(c *Config) { c.Tags = map[string]string{tagStart: ""} }, "what range_tags sets"},
+		"tag without name": {func(c *Config) { c.Tags = map[string]string{"": "x"} }, "1 to 128"},
+		"tag too long":     {func(c *Config) { c.Tags = map[string]string{"x": strings.Repeat("x", 257)} }, "256"},
+		"tag with signs":   {func(c *Config) { c.Tags = map[string]string{"x": "a,b"} }, "letters, digits"},
+		"tag in Greek":     {func(c *Config) { c.Tags = map[string]string{"όνομα": "α β_.:/=+-@"} }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Bucket = "lake"
+			c.change(&cfg)
+			err := cfg.Validate()
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("%v, want %q", err, c.want)
+			}
+			if err == nil {
+				return
+			}
+			noSecrets(t, err)
+			if _, err := cfg.Open(t.Context()); connector.ClassOf(err) != connector.Fatal {
+				t.Errorf("class %v of %v", connector.ClassOf(err), err)
+			}
+			if _, err := cfg.OpenChain(t.Context()); connector.ClassOf(err) != connector.Fatal {
+				t.Errorf("class %v of %v", connector.ClassOf(err), err)
+			}
+		})
+	}
+}
+
+func tags(n int) map[string]string {
+	m := make(map[string]string)
+	for i := range n {
+		m[strings.Repeat("x", i+1)] = "v"
+	}
+	return m
+}
+
+// Several mistakes are told at once.
+func TestValidateTellsAll(t *testing.T) {
+	c := DefaultConfig()
+	c.ACL, c.Format, c.Chain = "x", "y", ""
+	err := c.Validate()
+	for _, want := range []string{"bucket", "acl", "format", "chain"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v doesn't say %q", err, want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	c := DefaultConfig()
+	c.Bucket, c.Path, c.Format, c.LengthPrefix, c.Compression = "lake", "telemetry/{topic}/", "raw", 4, "snappy"
+	o, err := c.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Place != "s3://lake" || o.Prefix != "telemetry" || o.Chain != "main" || !o.Unique || o.Extension != ".bin.sz" || o.Format != lines.RawLengths ||
+		o.PartSize != 5<<20 || o.MaxKey != 1024 || o.MaxOpen != 1000 || o.Rotation.Size != 128<<20 || o.Rotation.Seal == 0 || !o.Rotation.Adaptive {
+		t.Errorf("options %+v", o)
+	}
+	c.Path, c.Prefix = "topics/{topic}/partition=0/{topic}+0+{position:%010d}", "/"
+	if o, err = c.options(); err != nil || o.Unique || o.Prefix != "" {
+		t.Errorf("options %+v, %v", o, err)
+	}
+	for change, want := range map[*Config]lines.Format{
+		{}: lines.JSON, {Format: "json"}: lines.JSON, {Format: "raw"}: lines.Raw, {Format: "raw", Separator: "\n"}: lines.Raw,
+		{Format: "raw", Separator: "||"}: lines.RawSeparated("||"), {Format: "raw", LengthPrefix: 4}: lines.RawLengths,
+	} {
+		if got, err := change.format(); got != want || err != nil {
+			t.Errorf("format %q, separator %q, length_prefix %d: %q, %v", change.Format, change.Separator, change.LengthPrefix, got, err)
+		}
+	}
+	for path, want := range map[string]string{
+		"": "", "{topic}/": "", "a/b": "a/b", "tele-{topic}/x": "tele-", "a{{b}}/{{{topic}}}": "a{b}/{", "a}}": "a}",
+	} {
+		if got := dataPrefix(path); got != want {
+			t.Errorf("the data of %q begins with %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	for _, c := range []struct{ format, compression, want string }{
+		{"json", "none", "application/x-ndjson"}, {"raw", "none", "application/octet-stream"}, {"json", "gzip", "application/gzip"},
+		{"json", "zstd", "application/zstd"}, {"raw", "snappy", "application/x-snappy-framed"},
+	} {
+		s := openStore(t, config("http://localhost:1", func(f *Config) { f.Format, f.Compression = c.format, c.compression }))
+		if s.contentType != c.want {
+			t.Errorf("%s, %s: %s", c.format, c.compression, s.contentType)
+		}
+	}
+}
+
+func TestOpenChain(t *testing.T) {
+	d := newDouble(t)
+	p, err := config(d.URL, func(c *Config) { c.Path, c.Chain, c.RangeTags = "tele/x-{topic}/{position}", "other", true }).OpenChain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Name != "s3://lake" || p.Prefix != "tele" || p.Chain != "other" || p.Unique || p.Data != "tele/x-" {
+		t.Errorf("place %+v", p)
+	}
+	if err := p.Store.Put(t.Context(), "k", nil); err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}

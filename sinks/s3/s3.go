@@ -1,0 +1,217 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/chain"
+	"github.com/millrace/millrace/internal/lines"
+	"github.com/millrace/millrace/internal/staging"
+	"github.com/millrace/millrace/internal/template"
+)
+
+// Config is the settings of the S3 sink.
+type Config struct {
+	Connection
+	// Where links lie, the small objects that make this exactly once: PREFIX/_millrace/CHAIN/. By default the folders that path begins
+	// with and that hold no field; / is the top of the bucket.
+	Prefix string `yaml:"prefix"`
+	// Name of the chain of links. Another name writes everything again, from where start says.
+	Chain string `yaml:"chain"`
+	// Key of an object, without its extension. It can hold {topic}, {partition}, {connector},
+	// {value.NAME}, {key}, {header.NAME}, {time:yyyy-MM-dd} and {position:%010d}, the offset of the
+	// object's first record. What a record holds is escaped (%2F for a slash), and __null__ stands for
+	// a missing, null or empty value. A path that ends in / gets the name {topic}+{partition}+{position:%010d}. Keys end in a number and eight
+	// random hex digits, unless path has {position} in a name of its own.
+	Path string `yaml:"path" kind:"template"`
+	// Which time {time:...} in path shows.
+	Time Time `yaml:"time"`
+	// Format of a row: json (the value as JSON, null for a tombstone) or raw (texts and bytes as they are,
+	// other values as JSON, nothing for a tombstone).
+	Format string `yaml:"format"`
+	// What stands behind each row of format raw. Empty: a newline. A value that holds it goes to the dead letter.
+	Separator string `yaml:"separator"`
+	// With 4, the length of each row of format raw stands before it instead, in four bytes, big-endian.
+	LengthPrefix int `yaml:"length_prefix"`
+	// Compression of the objects: none, gzip, zstd or snappy (its framing format).
+	Compression string `yaml:"compression"`
+	// 1 to 9 for gzip, 1 to 22 for zstd; 0 is 5 for gzip and 1, the fastest, for zstd.
+	CompressionLevel int `yaml:"compression_level"`
+	// When objects are closed.
+	Rotate Rotate `yaml:"rotate"`
+	// How many objects one partition writes at a time. Where path leads to
+	// more, those that were idle longest are closed early: many values in path make many small objects.
+	MaxOpenFiles int `yaml:"max_open_files"`
+	// Size of the parts that an object is uploaded in, 5MiB to 5GiB; the last one may be smaller. An object has at most 10,000.
+	PartSize connector.Bytes `yaml:"part_size"`
+	// Storage class of the objects, such as STANDARD_IA or GLACIER_IR. Empty: STANDARD. Links are always STANDARD.
+	StorageClass string `yaml:"storage_class"`
+	// Tags of the objects, at most 10. Links have none. Needs s3:PutObjectTagging.
+	Tags map[string]string `yaml:"tags"`
+	// Whether an object gets the tags millrace-start and millrace-end, the offsets of its first and last record, and millrace-count, its
+	// rows. That is one more request for each object.
+	RangeTags bool `yaml:"range_tags"`
+}
+
+// Time says which time {time:...} shows.
+type Time = staging.Time
+
+// Rotate says when objects are closed.
+type Rotate = staging.Rotate
+
+// DefaultConfig is the settings that a file need not name.
+func DefaultConfig() Config {
+	return Config{
+		Connection:   defaultConnection(),
+		Chain:        staging.DefaultChain,
+		Path:         "{topic}/partition={partition}/",
+		Time:         staging.DefaultTime(),
+		Format:       "json",
+		Compression:  "gzip",
+		Rotate:       staging.DefaultRotate(),
+		MaxOpenFiles: 1000,
+		PartSize:     minPart,
+	}
+}
+
+// Limits of S3 (Amazon S3 User Guide, "Amazon S3 multipart upload limits" and "Naming Amazon S3 objects").
+const (
+	minPart   = 5 << 20
+	maxPart   = 5 << 30
+	maxParts  = 10_000
+	maxObject = 5 << 40
+	maxKey    = 1024
+)
+
+// Validate checks the settings without a connection.
+func (c Config) Validate() error {
+	_, err := c.options()
+	return err
+}
+
+// options are the settings as a stager takes them, but for the store.
+func (c Config) options() (o staging.Options, err error) {
+	errs := append(c.validate(), staging.CheckLinks(c.Prefix, c.Chain), c.Rotate.Validate(), c.validateParts(), c.validateTags(),
+		oneOf("storage_class", c.StorageClass, storageClasses()...))
+	if c.MaxOpenFiles < 1 {
+		errs = append(errs, fmt.Errorf("max_open_files is %d; it must be 1 or more", c.MaxOpenFiles))
+	}
+	path, unique, err := staging.CompilePath(c.Path, c.Time)
+	errs = append(errs, err)
+	format, err := c.format()
+	errs = append(errs, err)
+	codec, err := lines.NewCodec(lines.Compression(c.Compression), c.CompressionLevel)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("compression: %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return staging.Options{}, err
+	}
+	return staging.Options{
+		Place: c.place(), Prefix: staging.Prefix(c.Prefix, c.Path), Chain: c.Chain,
+		Path: path, Unique: unique, Extension: format.Extension() + codec.Extension(),
+		Format: format, Codec: codec,
+		Rotation: c.Rotate.Rotation(), MaxOpen: c.MaxOpenFiles, PartSize: int64(c.PartSize),
+		MaxKey: maxKey, MaxName: template.MaxSegment, // S3 has no longest name, but file systems that objects are copied to have
+	}, nil
+}
+
+func (c Config) validateParts() error {
+	switch {
+	case c.PartSize < minPart || c.PartSize > maxPart:
+		return fmt.Errorf("part_size is %s; S3 takes 5MiB to 5GiB", c.PartSize)
+	case c.Rotate.Size/c.PartSize >= maxParts: // what is above the size, up to a block, needs a part too
+		return fmt.Errorf("rotate.size is %s, which needs more than %d parts of %s: raise part_size", c.Rotate.Size, maxParts, c.PartSize)
+	case c.Rotate.Size > maxObject:
+		return fmt.Errorf("rotate.size is %s; S3 takes objects of up to 5TiB", c.Rotate.Size)
+	}
+	return nil
+}
+
+func (c Config) format() (lines.Format, error) {
+	f, err := lines.ParseFormat(c.Format)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("format: %w", err)
+	case c.LengthPrefix != 0 && c.LengthPrefix != 4:
+		return "", fmt.Errorf("length_prefix is %d; it can be 4, or 0 for none", c.LengthPrefix)
+	case c.LengthPrefix != 0 && c.Separator != "":
+		return "", errors.New("separator and length_prefix can't both be set")
+	case f != lines.Raw && c.LengthPrefix != 0:
+		return "", fmt.Errorf("length_prefix is for format raw, not %s", f)
+	case f != lines.Raw && c.Separator != "":
+		return "", fmt.Errorf("separator is for format raw, not %s", f)
+	case c.LengthPrefix != 0:
+		return lines.RawLengths, nil
+	case c.Separator != "":
+		return lines.RawSeparated(c.Separator), nil
+	}
+	return f, nil
+}
+
+// Open connects: it makes the client and finds credentials, but asks the bucket nothing yet. Close ends the stager.
+func (c Config) Open(ctx context.Context) (*staging.Stager, error) {
+	o, err := c.options()
+	if err != nil {
+		return nil, connector.Fatal.Wrap(err)
+	}
+	s, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.tagFound = c.RangeTags
+	o.Store, o.Inspect = s, lifecycle{s, o.Prefix, o.Chain, dataPrefix(c.Path)}.inspect
+	return staging.New(o), nil
+}
+
+// OpenChain opens what commands need that look at chains.
+func (c Config) OpenChain(ctx context.Context) (chain.Place, error) {
+	o, err := c.options()
+	if err != nil {
+		return chain.Place{}, connector.Fatal.Wrap(err)
+	}
+	s, err := c.open(ctx)
+	if err != nil {
+		return chain.Place{}, err
+	}
+	return chain.Place{Store: s, Name: o.Place, Prefix: o.Prefix, Chain: o.Chain, Unique: o.Unique, Data: dataPrefix(c.Path), Close: s.Close}, nil
+}
+
+// open makes the store of a valid Config.
+func (c Config) open(ctx context.Context) (*store, error) {
+	client, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plain := "application/x-ndjson"
+	if c.Format == string(lines.Raw) {
+		plain = "application/octet-stream"
+	}
+	return &store{
+		bucket: client, storageClass: c.StorageClass, contentType: contentType(c.Compression, plain), tags: c.Tags, rangeTags: c.RangeTags,
+	}, nil
+}
+
+// contentType is that of the file as it is: with a Content-Encoding, clients would unpack what is named .gz.
+func contentType(compression, plain string) string {
+	switch lines.Compression(compression) {
+	case lines.Gzip:
+		return "application/gzip"
+	case lines.Zstd:
+		return "application/zstd"
+	case lines.Snappy:
+		return "application/x-snappy-framed"
+	}
+	return plain
+}
+
+// dataPrefix is what all keys begin with: path up to its first field.
+func dataPrefix(path string) string {
+	const open, shut = "\x00", "\x01" // a path holds no control characters
+	path = strings.NewReplacer("{{", open, "}}", shut).Replace(path)
+	path, _, _ = strings.Cut(path, "{")
+	return strings.NewReplacer(open, "{", shut, "}").Replace(path)
+}

@@ -1,0 +1,183 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/chain"
+)
+
+// A store is a bucket as chains use it. It is safe for concurrent use.
+type store struct {
+	*bucket
+	storageClass string
+	contentType  string
+	tags         map[string]string
+	rangeTags    bool
+	tagFound     bool // Look tags too: whoever completed the object may have died before
+}
+
+var (
+	_ chain.Store  = (*store)(nil)
+	_ chain.Stater = (*store)(nil)
+	_ chain.Opener = (*store)(nil)
+	_ chain.Prober = (*store)(nil)
+)
+
+// List returns keys in the order of their bytes, as general purpose buckets list them (API reference, ListObjectsV2).
+func (s *store) List(ctx context.Context, prefix, after string, max int) ([]string, bool, error) {
+	ctx, cancel := bounded(ctx, callTimeout, 0)
+	defer cancel()
+	in := &awss3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(max)), ExpectedBucketOwner: s.owner}
+	if after != "" {
+		in.StartAfter = &after
+	}
+	out, err := s.client.ListObjectsV2(ctx, in)
+	if err != nil {
+		return nil, false, s.failure(opList, prefix, err)
+	}
+	keys := make([]string, len(out.Contents))
+	for i := range out.Contents {
+		keys[i] = aws.ToString(out.Contents[i].Key)
+	}
+	return keys, aws.ToBool(out.IsTruncated), nil
+}
+
+// Get reads a link.
+func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := bounded(ctx, callTimeout, 0)
+	defer cancel()
+	from, err := s.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	body, err := readAtMost(from, chain.MaxLink)
+	if errors.Is(err, errTooLong) {
+		return nil, connector.Systemic.Errorf("get %s/%s: %w", s.place(), key, err)
+	}
+	if err != nil {
+		return nil, s.failure(opGet, key, err)
+	}
+	return body, nil
+}
+
+var errTooLong = errors.New("it is too long for a link")
+
+func readAtMost(from io.Reader, most int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(from, most+1))
+	if err == nil && int64(len(body)) > most {
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLong, most)
+	}
+	return body, err
+}
+
+// Open begins to read an object, whose body is bounded by ctx alone.
+func (s *store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	out, err := s.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &s.Bucket, Key: &key, ExpectedBucketOwner: s.owner})
+	switch a := answerOf(err); {
+	case err == nil:
+		return out.Body, nil
+	case a.code == codeNoSuchKey || a.status == http.StatusNotFound && a.unnamed():
+		return nil, s.missing(opGet, key)
+	case a.denied():
+		return nil, s.decide(ctx, opGet, key, err)
+	}
+	return nil, s.failure(opGet, key, err)
+}
+
+// decide finds out what a denial of key means. Without s3:ListBucket, S3 denies what isn't there too (API reference, GetObject and
+// HeadObject), so a list is asked. It returns ErrMissing, or an error that says which right is needed.
+func (s *store) decide(ctx context.Context, o operation, key string, denied error) error {
+	keys, _, err := s.List(ctx, key, "", 1)
+	switch {
+	case err == nil && (len(keys) == 0 || keys[0] != key):
+		return s.missing(o, key)
+	case err == nil:
+		return s.failure(o, key, denied)
+	case isDenied(err):
+		return connector.Systemic.Errorf("%w: s3:ListBucket on %s is needed, without which nobody can tell what is denied from what isn't there", err, s.Bucket)
+	}
+	return err // it says more than the denial: HEAD has no body, and so no reason
+}
+
+func isDenied(err error) bool {
+	a := answerOf(err)
+	return a.denied()
+}
+
+func (s *store) missing(o operation, key string) error {
+	return fmt.Errorf("%s %s/%s: %w", o.verb, s.place(), key, chain.ErrMissing)
+}
+
+func (s *store) exists(o operation, key string) error {
+	return fmt.Errorf("%s %s/%s: %w", o.verb, s.place(), key, chain.ErrExists)
+}
+
+// Put puts a link, or whatever else is written once.
+func (s *store) Put(ctx context.Context, key string, body []byte) error {
+	err := s.put(ctx, key, body, "application/json", true)
+	switch a := answerOf(err); {
+	case err == nil:
+		return nil
+	case a.status == http.StatusPreconditionFailed:
+		return s.exists(opPut, key)
+	case a.status == http.StatusNotImplemented:
+		return fmt.Errorf("put %s/%s with If-None-Match: %w (%s)", s.place(), key, errors.ErrUnsupported, a.text)
+	}
+	return s.failure(opPut, key, err)
+}
+
+// Look says what is visible under an object's key: the tail in the metadata tells whose it is.
+func (s *store) Look(ctx context.Context, o *chain.Object) (chain.Sight, error) {
+	out, err := s.head(ctx, o.Key, false)
+	switch {
+	case errors.Is(err, chain.ErrMissing):
+		return chain.Nothing, nil
+	case err != nil:
+		return chain.Nothing, err
+	case out.Metadata[metaTail] != o.Tail:
+		return chain.Foreign, nil
+	}
+	if s.tagFound {
+		if err := s.tag(ctx, o); err != nil {
+			return chain.Nothing, err
+		}
+	}
+	return chain.Ours, nil
+}
+
+// Stat describes an object. Its checksum is known if it was uploaded with one of the whole.
+func (s *store) Stat(ctx context.Context, key string) (chain.Stat, error) {
+	out, err := s.head(ctx, key, true)
+	if err != nil {
+		return chain.Stat{}, err
+	}
+	return chain.Stat{Size: aws.ToInt64(out.ContentLength), CRC: crcToHex(out.ChecksumCRC32C), Tail: out.Metadata[metaTail]}, nil
+}
+
+func (s *store) head(ctx context.Context, key string, checksum bool) (*awss3.HeadObjectOutput, error) {
+	bound, cancel := bounded(ctx, callTimeout, 0)
+	defer cancel()
+	in := &awss3.HeadObjectInput{Bucket: &s.Bucket, Key: &key, ExpectedBucketOwner: s.owner}
+	if checksum && s.Checksum == checksumCRC {
+		in.ChecksumMode = "ENABLED"
+	}
+	out, err := s.client.HeadObject(bound, in)
+	switch a := answerOf(err); {
+	case err == nil:
+		return out, nil
+	case a.status == http.StatusNotFound:
+		return nil, s.missing(opHead, key)
+	case a.status >= 300 && a.status < 500: // HEAD has no body: what is wrong, only another call says
+		return nil, s.decide(ctx, opHead, key, err)
+	}
+	return nil, s.failure(opHead, key, err)
+}
