@@ -8,6 +8,7 @@ import (
 	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/sinks/file"
 	"github.com/millrace/millrace/sinks/redisgeo"
+	"github.com/millrace/millrace/sinks/s3"
 	"github.com/millrace/millrace/sinks/stdout"
 )
 
@@ -30,10 +31,12 @@ func plugins() *config.Registry {
 		config.Handler("flatten", handlers.DefaultFlatten),
 
 		config.Loader("redis_geo", redisgeo.DefaultConfig),
+		config.Stager("s3", s3.DefaultConfig),
 		config.Stager("file", file.DefaultConfig),
 		config.Loader("stdout", stdout.DefaultConfig),
 
 		config.DeadLetterBeside("kafka", kafka.DefaultDeadLetterConfig, openDeadLetter),
+		config.DeadLetter("s3", s3.DefaultDeadLetterConfig),
 		config.DeadLetter("file", file.DefaultDeadLetterConfig),
 	)
 }

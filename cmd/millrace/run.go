@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -233,6 +234,9 @@ func statusLine(before, now connector.Status, d time.Duration) []any {
 		"partitions", len(now.Partitions),
 		"held_bytes", now.Held,
 	}
+	if files := filesByReason(now.Totals); files != "" {
+		line = append(line, "files", files)
+	}
 	for _, s := range []connector.State{connector.StateRecovering, connector.StateRetrying, connector.StateBlocked, connector.StateHalted} {
 		if states[s] > 0 {
 			line = append(line, string(s), states[s])
@@ -242,4 +246,16 @@ func statusLine(before, now connector.Status, d time.Duration) []any {
 		line = append(line, "error", trouble)
 	}
 	return line
+}
+
+// filesByReason says how many files were closed, and why: "age:12 memory:3".
+func filesByReason(totals map[connector.Metric]int64) string {
+	var all []string
+	for m, n := range totals {
+		if reason, ok := strings.CutPrefix(string(m), "files_"); ok && n > 0 {
+			all = append(all, fmt.Sprintf("%s:%d", reason, n))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
