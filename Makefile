@@ -4,7 +4,7 @@ FUZZTIME ?= 15s
 BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 
-.PHONY: help test demo bench lint fuzz generate
+.PHONY: help test demo bench faults simulate lint fuzz generate
 
 help:      ## this table
 	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,14 @@ demo:      ## moving cars into Redis and files, nothing to install
 
 bench:     ## each pipeline beside its bare floor program
 	@go run ./bench
+
+faults:    ## 50 kills over 1,000,000 records, counted (about 15 minutes)
+	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 go run ./testbed/run \
+	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies' ./testbed/behaviour
+
+simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purpose
+	@go run ./internal/chain/simulate --runs 100000
+	@go run ./internal/chain/simulate --faults
 
 lint: $(LINT) ## golangci-lint, pinned
 	@$(LINT) run ./...

@@ -7,6 +7,8 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/internal/lines"
 )
 
 // A benchCase is a piece of work, done by a bare program and by Millrace.
@@ -24,6 +26,9 @@ func cases() []benchCase {
 		{"files-raw-gzip", trips, 1.15, floorFiles("gzip"), pipelineFiles("gzip", "raw")},
 		{"files-gzip", trips, 1.15, floorFiles("gzip"), pipelineFiles("gzip", "json")},
 		{"files-zstd", trips, 1.15, floorFiles("zstd"), pipelineFiles("zstd", "json")},
+		{"s3-raw-gzip", trips, 1.15, floorS3(lines.Gzip), pipelineS3("gzip", "raw")},
+		{"s3-gzip", trips, 1.15, floorS3(lines.Gzip), pipelineS3("gzip", "json")},
+		{"s3-zstd", trips, 1.15, floorS3(lines.Zstd), pipelineS3("zstd", "json")},
 		{"redis-geo", positions, 1.2, floorRedis, pipelineRedis},
 		{"filter", trips, 0, floorFilter, pipelineFilter},
 		{"map", trips, 0, floorMap, pipelineMap},

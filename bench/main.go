@@ -32,6 +32,7 @@ type settings struct {
 	cases   string
 	brokers string
 	redis   string
+	s3      string // URL of the stub
 	child   string // role of a child: floor or pipeline
 	only    string // case of a child
 	topic   string
@@ -52,6 +53,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	f.StringVar(&s.topic, "topic", "", "used by bench itself")
 	f.StringVar(&s.brokers, "brokers", "", "used by bench itself")
 	f.StringVar(&s.redis, "redis", "", "used by bench itself")
+	f.StringVar(&s.s3, "s3", "", "used by bench itself")
 	f.StringVar(&s.dir, "dir", "", "used by bench itself")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -66,6 +68,12 @@ func parent(ctx context.Context, s settings, out, progress io.Writer) error {
 	wanted, err := choose(s.cases)
 	if err != nil {
 		return err
+	}
+	for _, d := range testbed.Downloads() {
+		fmt.Fprintf(progress, "%-24s %s if it isn't there\n", d.Name, d.Cost)
+		if _, err := d.Get(ctx); err != nil {
+			return err
+		}
 	}
 	bed, err := testbed.StartBed(ctx, func(p testbed.Part) {
 		fmt.Fprintf(progress, "%-24s started in %.1fs\n", p.Name, p.Took.Seconds())

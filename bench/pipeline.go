@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/sinks/file"
 	"github.com/millrace/millrace/sinks/redisgeo"
+	"github.com/millrace/millrace/sinks/s3"
 )
 
 // open opens the consumer with its defaults, in a group that is new.
@@ -91,12 +92,29 @@ func pipelineDiscard(ctx context.Context, s settings) error {
 	return load(ctx, s, l, connector.WithDecoder(serde.BytesDecoder{}), connector.WithKeyDecoder(serde.BytesDecoder{}))
 }
 
+// staged runs a pipeline into files or objects.
+func staged(ctx context.Context, s settings, sink connector.Stager, format string) error {
+	consumer, err := open(ctx, s)
+	if err != nil {
+		return err
+	}
+	var more []connector.Option
+	if format == "raw" {
+		more = append(more, connector.WithDecoder(serde.BytesDecoder{}))
+	}
+	opts, err := options(more...)
+	if err != nil {
+		return err
+	}
+	c, err := connector.NewStaged(consumer, sink, opts...)
+	if err != nil {
+		return err
+	}
+	return drain(ctx, s, c)
+}
+
 func pipelineFiles(compression, format string) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
-		consumer, err := open(ctx, s)
-		if err != nil {
-			return err
-		}
 		f := file.DefaultConfig()
 		f.Dir, f.Compression, f.Format = s.dir, compression, format
 		sink, err := f.Open(ctx)
@@ -104,19 +122,22 @@ func pipelineFiles(compression, format string) func(context.Context, settings) e
 			return err
 		}
 		defer func() { _ = sink.Close() }()
-		var more []connector.Option
-		if format == "raw" {
-			more = append(more, connector.WithDecoder(serde.BytesDecoder{}))
-		}
-		opts, err := options(more...)
+		return staged(ctx, s, sink, format)
+	}
+}
+
+func pipelineS3(compression, format string) func(context.Context, settings) error {
+	return func(ctx context.Context, s settings) error {
+		c := s3.DefaultConfig()
+		c.Bucket, c.Endpoint, c.PathStyle, c.Region = s3Bucket, s.s3, true, "us-east-1"
+		c.AccessKey, c.SecretKey = "bench", "bench"
+		c.Compression, c.Format, c.Rotate.Records = compression, format, s3Records
+		sink, err := c.Open(ctx)
 		if err != nil {
 			return err
 		}
-		c, err := connector.NewStaged(consumer, sink, opts...)
-		if err != nil {
-			return err
-		}
-		return drain(ctx, s, c)
+		defer func() { _ = sink.Close() }()
+		return staged(ctx, s, sink, format)
 	}
 }
 

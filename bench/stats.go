@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // A result is what bench prints of a case.
@@ -26,15 +27,34 @@ type result struct {
 	PipelineCPU float64 `json:"millrace_cpu_s_per_million"`
 	FloorRSS    float64 `json:"floor_rss_mib"`
 	PipelineRSS float64 `json:"millrace_rss_mib"`
+
+	// Of the cases with S3: medians, and what the last pair's pipeline asked for.
+	FloorS3    *s3Result        `json:"floor_s3,omitempty"`
+	PipelineS3 *s3Result        `json:"millrace_s3,omitempty"`
+	Requests   map[string]int64 `json:"millrace_requests,omitempty"`
+}
+
+// An s3Result is what one side asked of the S3 stub.
+type s3Result struct {
+	Objects     float64 `json:"objects"` // with data
+	MiB         float64 `json:"mib"`
+	PerObject   float64 `json:"requests_per_object"` // to bring its data
+	Others      float64 `json:"other_requests"`      // for links, and at the start
+	FirstObject float64 `json:"first_object_s"`      // from the start of the process until the first object can be read
 }
 
 // A sample is what one process used.
-type sample struct{ cpu, rss float64 }
+type sample struct {
+	cpu, rss float64
+	s3       usage
+	began    time.Time
+}
 
 // measure runs the pairs of a case, in changing order.
 func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (result, error) {
 	r := result{Case: c.name, Target: c.target, Pairs: s.pairs, Records: s.records}
 	var ratios, floorCPU, pipeCPU, floorRSS, pipeRSS []float64
+	var floors, pipes []sample
 	// One pair more, which isn't counted, warms the broker's page cache.
 	for i := -1; i < s.pairs; i++ {
 		roles := []string{"floor", "pipeline"}
@@ -55,6 +75,7 @@ func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (
 		ratios = append(ratios, p.cpu/f.cpu)
 		floorCPU, pipeCPU = append(floorCPU, f.cpu), append(pipeCPU, p.cpu)
 		floorRSS, pipeRSS = append(floorRSS, f.rss), append(pipeRSS, p.rss)
+		floors, pipes = append(floors, f), append(pipes, p)
 		fmt.Fprintf(progress, "%-14s pair %2d of %d: floor %.2f s, millrace %.2f s of CPU, ratio %.3f\n", c.name, i+1, s.pairs, f.cpu, p.cpu, p.cpu/f.cpu)
 	}
 	million := float64(s.records) / 1e6
@@ -63,7 +84,43 @@ func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (
 	r.FloorCPU, r.PipelineCPU = round(median(floorCPU)/million), round(median(pipeCPU)/million)
 	r.FloorRSS, r.PipelineRSS = round(median(floorRSS)), round(median(pipeRSS))
 	r.Ratio, r.Low, r.High = round(r.Ratio), round(r.Low), round(r.High)
+	r.FloorS3, r.PipelineS3 = s3Medians(floors), s3Medians(pipes)
+	if r.PipelineS3 != nil {
+		r.Requests = pipes[len(pipes)-1].s3.requests
+	}
 	return r, nil
+}
+
+// s3Medians is nil if no object was written.
+func s3Medians(samples []sample) *s3Result {
+	var objects, mib, requests, others, first []float64
+	for i := range samples {
+		u := &samples[i].s3
+		if u.objects == 0 {
+			return nil
+		}
+		var data, other int64
+		for kind, n := range u.requests {
+			switch kind {
+			case reqPut, reqCreate, reqPart, reqComplete:
+				data += n
+			default:
+				other += n
+			}
+		}
+		objects = append(objects, float64(u.objects))
+		mib = append(mib, float64(u.bytes)/(1<<20))
+		requests = append(requests, float64(data)/float64(u.objects))
+		others = append(others, float64(other))
+		first = append(first, u.first.Sub(samples[i].began).Seconds())
+	}
+	if len(samples) == 0 {
+		return nil
+	}
+	return &s3Result{
+		Objects: median(objects), MiB: round(median(mib)), PerObject: round(median(requests)), Others: median(others),
+		FirstObject: round(median(first)),
+	}
 }
 
 func round(f float64) float64 { return math.Round(f*1000) / 1000 }
@@ -79,19 +136,25 @@ func spawn(ctx context.Context, s settings, c benchCase, role string, pair int) 
 		return sample{}, err
 	}
 	defer os.RemoveAll(dir)
-	args := []string{"--child", role, "--case", c.name, "--topic", string(c.data), "--brokers", s.brokers, "--redis", s.redis,
+	bucket, err := newStub()
+	if err != nil {
+		return sample{}, err
+	}
+	defer bucket.close()
+	args := []string{"--child", role, "--case", c.name, "--topic", string(c.data), "--brokers", s.brokers, "--redis", s.redis, "--s3", bucket.url,
 		"--dir", dir, "--records", strconv.FormatInt(s.records, 10)}
 	if s.profile != "" && pair == s.pairs-1 {
 		args = append(args, "--profile", filepath.Join(s.profile, c.name+"-"+role+".prof"))
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
+	began := time.Now()
 	if err := cmd.Run(); err != nil {
 		return sample{}, err
 	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
-	return sample{cpu: cpu.Seconds(), rss: float64(rss) / 1024}, nil
+	return sample{cpu: cpu.Seconds(), rss: float64(rss) / 1024, s3: bucket.usage(), began: began}, nil
 }
 
 func median(xs []float64) float64 {

@@ -14,6 +14,7 @@ type Bed struct {
 
 	kafka                         *Brokers
 	redis, redisCluster, redisTLS *Redis
+	s3, moto                      *S3
 }
 
 // A Part is a service of a Bed that was started, or couldn't be.
@@ -41,6 +42,8 @@ func StartBed(ctx context.Context, report func(Part)) (*Bed, error) {
 		{"Redis", func() (err error) { b.redis, err = startRedis(ctx, dir); return }},
 		{"Redis cluster", func() (err error) { b.redisCluster, err = startRedisCluster(ctx, dir); return }},
 		{"Redis with TLS and ACL", func() (err error) { b.redisTLS, err = startRedisTLS(ctx, dir); return }},
+		{"S3", func() (err error) { b.s3, err = startS3(ctx, dir); return }},
+		{"moto", func() (err error) { b.moto, err = startMoto(ctx, dir); return }},
 	} {
 		begin := time.Now()
 		err := part.start()
@@ -64,6 +67,10 @@ func (b *Bed) Env() []string {
 		EnvRedisCA + "=" + b.redisTLS.CAFile,
 		EnvRedisUser + "=" + b.redisTLS.Username,
 		EnvRedisPassword + "=" + b.redisTLS.Password,
+		EnvS3 + "=" + b.s3.Endpoint,
+		EnvS3AccessKey + "=" + b.s3.AccessKey,
+		EnvS3SecretKey + "=" + b.s3.SecretKey,
+		EnvMoto + "=" + b.moto.Endpoint,
 	}
 }
 
@@ -75,6 +82,11 @@ func (b *Bed) Stop(keep bool) error {
 	for _, r := range []*Redis{b.redis, b.redisCluster, b.redisTLS} {
 		if r != nil {
 			killAll(r.Nodes)
+		}
+	}
+	for _, s := range []*S3{b.s3, b.moto} {
+		if s != nil {
+			killAll(s.Nodes)
 		}
 	}
 	if keep {

@@ -1,6 +1,7 @@
 // Package testbed starts the real services that Millrace is tested on: Apache
 // Kafka (one node, or three with every record on each), a Redis, a Redis
-// cluster, and a Redis with TLS and an ACL user.
+// cluster, a Redis with TLS and an ACL user, a strict S3 server (versitygw), and moto, a lenient one
+// of many services of AWS.
 //
 // Tests that use it carry the build tag testbed, so that "go test ./..." needs
 // nothing but Go. A test asks for the service that it needs:
@@ -15,6 +16,6 @@
 // Every process listens on 127.0.0.1 only, keeps its data in a temporary folder, and
 // ends with the process that started it, however that one ends. After a failed test the folder stays and the test says where.
 //
-// What is needed is in [Tools] and, for Kafka, in pom.xml. A part that can't be had fails the
+// What is needed is in [Tools] and [Downloads]. A part that can't be had fails the
 // test: nothing is skipped.
 package testbed

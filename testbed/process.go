@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -19,11 +20,12 @@ const startTimeout = 2 * time.Minute
 // are called by one goroutine.
 type Process struct {
 	Name string // "kafka-1"
-	Addr string // host and port that clients use
+	Addr string // host and port that clients use; may be empty
 	Log  string // path of the file with all that it printed
 
 	argv  []string
-	ready string // what it prints when it takes connections
+	ready string       // what it prints when it takes connections, or is about to
+	mend  func() error // what to do to its data before each start; may be nil
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd has ended
 }
@@ -32,6 +34,11 @@ type Process struct {
 func (p *Process) Start(ctx context.Context) error {
 	if p.running() {
 		return fmt.Errorf("start %s: it runs already", p.Name)
+	}
+	if p.mend != nil {
+		if err := p.mend(); err != nil {
+			return fmt.Errorf("start %s: %w", p.Name, err)
+		}
 	}
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -76,7 +83,7 @@ func (p *Process) fork() error {
 	return err
 }
 
-// wait returns when the log holds the ready line behind its first skip bytes.
+// wait returns when the log holds the ready line behind its first skip bytes, and Addr, if it has one, takes connections.
 func (p *Process) wait(ctx context.Context, skip int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready within %v", startTimeout))
 	defer cancel()
@@ -87,7 +94,7 @@ func (p *Process) wait(ctx context.Context, skip int64) error {
 		if err != nil {
 			return err
 		}
-		if bytes.Contains(log[skip:], []byte(p.ready)) {
+		if bytes.Contains(log[skip:], []byte(p.ready)) && (p.Addr == "" || answers(p.Addr)) {
 			return nil
 		}
 		select {
@@ -98,6 +105,15 @@ func (p *Process) wait(ctx context.Context, skip int64) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func answers(addr string) bool {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 // Kill ends the process and all that it started at once, as kill -9 does, and returns when it is gone.
@@ -125,10 +141,19 @@ func (p *Process) Stop(ctx context.Context) error {
 	}
 }
 
-// Pause freezes the process: its connections stay open and nothing answers.
+// Pause freezes the process, and returns when it is frozen: its connections stay open and nothing answers.
 func (p *Process) Pause() error {
 	if err := signal(p.cmd.Process, sigStop); err != nil {
 		return fmt.Errorf("pause %s: %w", p.Name, err)
+	}
+	tick := time.NewTicker(time.Millisecond) // a thread that runs on another processor hears of it later
+	defer tick.Stop()
+	for !frozen(p.cmd.Process.Pid) {
+		select {
+		case <-tick.C:
+		case <-p.ended:
+			return fmt.Errorf("pause %s: it has ended", p.Name)
+		}
 	}
 	return nil
 }

@@ -1,9 +1,12 @@
 package testbed
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -19,6 +22,26 @@ func Contain(cmd *exec.Cmd) {
 	if cmd.Cancel != nil { // made by exec.CommandContext
 		cmd.Cancel = func() error { return signal(cmd.Process, syscall.SIGKILL) }
 	}
+}
+
+// frozen tells whether all threads of a process are stopped: proc(5), /proc/pid/task/tid/stat.
+func frozen(pid int) bool {
+	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "stat"))
+	if err != nil {
+		return false
+	}
+	for _, t := range threads {
+		stat, err := os.ReadFile(t)
+		if err != nil {
+			continue // the thread has ended
+		}
+		// The state is behind the name, which stands in parentheses and may hold any.
+		state := stat[bytes.LastIndexByte(stat, ')')+1:]
+		if !bytes.HasPrefix(state, []byte(" T")) {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
 
 // signal sends sig to the group of p.

@@ -54,6 +54,9 @@ func TestProcess(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Error(err)
 	}
+	if !frozen(p.cmd.Process.Pid) {
+		t.Error("it runs after Pause")
+	}
 	if err := p.Continue(); err != nil {
 		t.Error(err)
 	}
@@ -80,6 +83,22 @@ func TestProcess(t *testing.T) {
 func TestProcessFails(t *testing.T) {
 	err := program("fails", t.TempDir()).Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "the port is taken") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Some services say that they are ready before they listen.
+func TestProcessListens(t *testing.T) {
+	p := program("service", t.TempDir())
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Addr = local(ports[0]) // nothing will listen there
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := p.Start(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		p.Kill()
 		t.Errorf("error %v", err)
 	}
 }

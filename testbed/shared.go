@@ -16,6 +16,10 @@ const (
 	EnvRedisCA       = "MILLRACE_REDIS_CA"       // file of the authority's certificate
 	EnvRedisUser     = "MILLRACE_REDIS_USER"     //
 	EnvRedisPassword = "MILLRACE_REDIS_PASSWORD" //
+	EnvS3            = "MILLRACE_S3"             // http://host:port
+	EnvS3AccessKey   = "MILLRACE_S3_ACCESS_KEY"  // of the root user
+	EnvS3SecretKey   = "MILLRACE_S3_SECRET_KEY"  //
+	EnvMoto          = "MILLRACE_MOTO"           // http://host:port
 )
 
 // Kafka returns a Kafka of one node, shared with other tests if the environment names one: use
@@ -37,12 +41,7 @@ func KafkaCluster(t testing.TB) *Brokers {
 // StartKafka starts a Kafka for this test alone, which may pause and kill its nodes. It ends with the test.
 func StartKafka(t testing.TB, o KafkaOptions) *Brokers {
 	t.Helper()
-	b, err := startKafka(t.Context(), scratch(t), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { killAll(b.Nodes) })
-	return b
+	return started(t, func(ctx context.Context, dir string) (*Brokers, error) { return startKafka(ctx, dir, o) })
 }
 
 // RedisServer returns a single Redis, shared with other tests if the environment names one.
@@ -86,14 +85,48 @@ func RedisTLS(t testing.TB) *Redis {
 	return started(t, startRedisTLS)
 }
 
-func started(t testing.TB, start func(context.Context, string) (*Redis, error)) *Redis {
+// S3Server returns an S3 server, shared with other tests if the environment names one: use a [S3.Bucket] of your own.
+func S3Server(t testing.TB) *S3 {
 	t.Helper()
-	r, err := start(t.Context(), scratch(t))
+	if endpoint := os.Getenv(EnvS3); endpoint != "" {
+		return &S3{Endpoint: endpoint, Region: s3Region, AccessKey: os.Getenv(EnvS3AccessKey), SecretKey: os.Getenv(EnvS3SecretKey)}
+	}
+	return StartS3(t)
+}
+
+// StartS3 starts an S3 server for this test alone, which may pause and kill it. What was answered is still there when it
+// is started again.
+func StartS3(t testing.TB) *S3 {
+	t.Helper()
+	return started(t, startS3)
+}
+
+// Moto returns moto, which plays many services of AWS in memory at one endpoint: the S3 of the answer, with lifecycle
+// rules, STS, and others. It is lenient: it takes all keys, signatures and checksums, users have no rights to lack, and
+// everything is forgotten when it ends. It is shared with other tests if the environment names one.
+func Moto(t testing.TB) *S3 {
+	t.Helper()
+	if endpoint := os.Getenv(EnvMoto); endpoint != "" {
+		return motoAt(endpoint)
+	}
+	return started(t, startMoto)
+}
+
+// A service is one process or more.
+type service interface{ nodes() []*Process }
+
+func (b *Brokers) nodes() []*Process { return b.Nodes }
+func (r *Redis) nodes() []*Process   { return r.Nodes }
+func (s *S3) nodes() []*Process      { return s.Nodes }
+
+func started[S service](t testing.TB, start func(context.Context, string) (S, error)) S {
+	t.Helper()
+	s, err := start(t.Context(), scratch(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { killAll(r.Nodes) })
-	return r
+	t.Cleanup(func() { killAll(s.nodes()) })
+	return s
 }
 
 // scratch returns a folder for a service's data and logs, which stays if the test fails.

@@ -3,8 +3,11 @@ package testbed
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -81,6 +84,53 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
+// S3 takes buckets of 3 to 63 small letters, digits and hyphens.
+func TestBucketName(t *testing.T) {
+	t.Run(strings.Repeat("A_long/Name ", 20), func(t *testing.T) {
+		one, two := bucketName(t), bucketName(t)
+		if one == two {
+			t.Errorf("%s twice", one)
+		}
+		if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`).MatchString(one) {
+			t.Errorf("name %q", one)
+		}
+	})
+}
+
+// What can't be made leaves nothing in the cache, and what is there isn't made again.
+func TestCached(t *testing.T) {
+	t.Setenv("MILLRACE_CACHE", t.TempDir())
+	broken := errors.New("broken")
+	if _, err := cached("it", func(string) (string, error) { return "", broken }); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	made := 0
+	for range 2 {
+		path, err := cached("it", func(dir string) (string, error) {
+			made++
+			return filepath.Join(dir, "it"), os.WriteFile(filepath.Join(dir, "it"), nil, 0o600)
+		})
+		if err != nil || filepath.Base(path) != "it" {
+			t.Fatalf("path %s, %v", path, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(os.Getenv("MILLRACE_CACHE"), "*"))
+	if made != 1 || len(left) != 1 || err != nil {
+		t.Errorf("made %d times; the cache has %q, %v", made, left, err)
+	}
+}
+
+// What a download needs is named where it isn't there.
+func TestDownloadsElsewhere(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("MILLRACE_CACHE", t.TempDir())
+	for i, want := range []string{"maven", "go command"} { // moto's Python is looked for beside the PATH too
+		if _, err := Downloads()[i].Get(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", Downloads()[i].Name, err)
+		}
+	}
+}
+
 func TestName(t *testing.T) {
 	t.Run("a b/c=é", func(t *testing.T) {
 		one, two := Name(t), Name(t)
@@ -105,6 +155,16 @@ func TestShared(t *testing.T) {
 	if r := RedisCluster(t); len(r.Addrs) != 2 || r.Nodes != nil {
 		t.Errorf("redis cluster %+v", r)
 	}
+	t.Setenv(EnvS3, "http://127.0.0.1:4")
+	t.Setenv(EnvS3AccessKey, "a")
+	t.Setenv(EnvS3SecretKey, "s")
+	t.Setenv(EnvMoto, "http://127.0.0.1:5")
+	if s := S3Server(t); s.Endpoint != "http://127.0.0.1:4" || s.AccessKey != "a" || s.SecretKey != "s" || s.Nodes != nil {
+		t.Errorf("s3 %+v", s)
+	}
+	if m := Moto(t); m.Endpoint != "http://127.0.0.1:5" || m.Nodes != nil {
+		t.Errorf("moto %+v", m)
+	}
 	if r := RedisTLS(t); r.Addrs[0] != "127.0.0.1:3" || r.Username != "u" {
 		t.Errorf("redis with TLS %+v", r)
 	}
@@ -115,10 +175,6 @@ func TestInstallElsewhere(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	err := Install(t.Context(), Tools())
 	if err == nil || !strings.Contains(err.Error(), "install by hand") || !strings.Contains(err.Error(), "redis-server") {
-		t.Errorf("error %v", err)
-	}
-	t.Setenv("MILLRACE_CACHE", t.TempDir())
-	if _, err := KafkaJars(t.Context()); err == nil || !strings.Contains(err.Error(), "maven") {
 		t.Errorf("error %v", err)
 	}
 }

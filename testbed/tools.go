@@ -30,6 +30,7 @@ func Tools() []Tool {
 		{"java", []string{"default-jre-headless"}, "runs Kafka (Java 17 or newer)", findJava},
 		{"mvn", []string{"maven"}, "fetches Kafka's jars", inPath("mvn")},
 		{"redis-server", []string{"redis-server"}, "the Redis services", inPath("redis-server")},
+		{"python3", []string{"python3", "python3-venv"}, "moto (Python 3.10 or newer)", findVenv},
 		{"gcc", []string{"gcc", "libc6-dev"}, "go test -race", findCompiler},
 	}
 }

@@ -30,7 +30,7 @@ func (p phase) with(env []string) phase { p.env = env; return p }
 // unit needs nothing but Go. Packages on services run one at a time: they share the machine with the services.
 var (
 	unit     = phase{name: "unit", args: []string{"-p", "2", "-timeout", "5m"}}
-	services = phase{name: "real", args: []string{"-p", "1", "-timeout", "20m", "-tags", "testbed"}}
+	services = phase{name: "real", args: []string{"-p", "1", "-timeout", "40m", "-tags", "testbed"}}
 )
 
 // vet runs go vet over everything, the tests on services included.

@@ -49,7 +49,7 @@ func runTests(ctx context.Context, out *screen) bool {
 	}
 	out.title("Tools")
 	have(install(ctx, out))
-	out.title("Kafka's jars")
+	out.title("Programs that Debian doesn't have")
 	have(fetch(ctx, out))
 
 	total := newTally()
@@ -145,17 +145,21 @@ func install(ctx context.Context, out *screen) error {
 	})
 }
 
-// fetch brings Kafka's jars into the cache.
+// fetch brings what the test bed runs into the cache. It goes on after one that can't be had, so that all of these become known.
 func fetch(ctx context.Context, out *screen) error {
 	dir, err := testbed.CacheDir()
 	if err != nil {
 		return err
 	}
-	out.line("56 MB from Maven Central, kept in %s", home(dir))
-	return out.step("Kafka 4.3.1", func() error {
-		_, err := testbed.KafkaJars(ctx)
-		return err
-	})
+	out.line("kept in %s", home(dir))
+	var errs []error
+	for _, d := range testbed.Downloads() {
+		errs = append(errs, out.step(d.Name+" (at first "+d.Cost+")", func() error {
+			_, err := d.Get(ctx)
+			return err
+		}))
+	}
+	return errors.Join(errs...)
 }
 
 // startBed starts the services that all packages share.
