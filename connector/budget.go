@@ -95,11 +95,11 @@ func (s *share) rebase(base int64) {
 	s.b.wake()
 }
 
-// full reports whether there is more than the budget allows.
-func (s *share) full() bool {
+// full reports whether there is as much as the budget allows, and returns a channel that is closed when there may be less.
+func (s *share) full() (bool, <-chan struct{}) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	return s.b.common >= s.b.total-s.b.reserved
+	return s.b.common >= s.b.total-s.b.reserved, s.b.freed
 }
 
 // held is what this connector holds now.

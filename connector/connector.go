@@ -18,6 +18,8 @@ type Connector struct {
 	consumer  Consumer
 	log       *slog.Logger
 	share     *share
+	pool      int64 // bytes that batches may take, queued and under way
+	queued    atomic.Int64
 	window    int64 // what one Poll is expected to return
 	least     int64 // what the consumer says that it returns at least
 	totals    totals
@@ -76,7 +78,11 @@ func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 		c.window = c.least
 	}
 	c.share = c.budget.join(2*c.window, c.window)
+	c.pool = c.budget.total
 	for i := range c.routes {
+		if c.routes[i].stager != nil {
+			c.pool = c.budget.total / 4 // the rest is for files that grow: without it they are closed early, and small
+		}
 		c.routes[i].setLimits(c.routes[:i])
 	}
 	c.log = c.settings.log.With("connector", c.name)

@@ -132,7 +132,7 @@ func (p *partition) retrier(ctx context.Context, what string, try func(context.C
 
 // enqueue takes over a batch from the poller.
 func (p *partition) enqueue(b *Batch) {
-	p.held.Add(b.source.Bytes)
+	p.hold(b.source.Bytes)
 	p.mu.Lock()
 	taken := !p.draining
 	if taken {
@@ -193,10 +193,17 @@ func (p *partition) drop(b *Batch) {
 	p.free(b.source.Bytes)
 }
 
+// hold notes that the partition holds n bytes more.
+func (p *partition) hold(n int64) {
+	p.held.Add(n)
+	p.c.queued.Add(n)
+}
+
 // free notes that the partition holds n bytes less.
 func (p *partition) free(n int64) {
 	held := p.held.Add(-n)
-	if held <= p.largest.Load() {
+	queued := p.c.queued.Add(-n)
+	if held <= p.largest.Load() || queued+n > p.c.pool && queued <= p.c.pool {
 		select {
 		case p.c.hungry <- struct{}{}:
 		default:
@@ -376,7 +383,7 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 		pass.failures = []Failure{*f}
 	}
 	values := int64(tape.Bytes())
-	p.held.Add(values)
+	p.hold(values)
 	p.c.share.charge(values)
 	free := func() {
 		p.c.tapes.Put(tape)
@@ -385,8 +392,12 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 		p.drop(b)
 	}
 	if p.stage != nil {
-		defer free()
-		return p.stage.add(ctx, b, pass)
+		err := p.stage.add(ctx, b, pass)
+		free()
+		if err != nil {
+			return err
+		}
+		return p.stage.relieve(ctx)
 	}
 	e := &entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next}
 	e.finish = func() {
@@ -425,7 +436,7 @@ func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	// Handle no further ahead than the lanes can use, or the budget allows: raw batches are smaller than handled ones.
 	ahead := 4 * len(p.lanes) * p.route.limits.Records
 	for {
-		if n := p.ledger.load(); n == 0 || n <= ahead && !p.c.share.full() {
+		if n := p.ledger.load(); n == 0 || n <= ahead && !p.c.full() {
 			return nil
 		}
 		select {

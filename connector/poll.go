@@ -1,8 +1,10 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -77,6 +79,9 @@ func (c *Connector) room(ctx context.Context) bool {
 // needed reports whether any partition has less than a fetch to work on. To fetch more for those that have enough
 // would only fill the budget, and give the collector more to look through.
 func (c *Connector) needed() bool {
+	if c.queued.Load() > c.pool {
+		return false
+	}
 	busy := false
 	for _, p := range *c.parts.Load() {
 		if !p.reading || p.low.Load() > 0 {
@@ -182,9 +187,9 @@ func (c *Connector) balance() {
 	if len(parts) < 2 {
 		return
 	}
-	fair := c.budget.total / int64(len(parts)+1)
+	fair := c.pool / int64(len(parts)+1)
 	for _, p := range parts {
-		high := min(max(fair, 6*p.largest.Load()), max(fair, c.budget.total/2))
+		high := min(max(fair, 6*p.largest.Load()), max(fair, c.pool/2))
 		if p.reading && p.low.Load() == 0 && p.held.Load() > high {
 			c.consumer.Pause(p.Partition)
 			p.low.Store(high / 4)
@@ -248,24 +253,47 @@ func (c *Connector) pause(p *partition) {
 	}
 }
 
-// squeeze asks the partition that holds most staged bytes to commit its range.
-func (c *Connector) squeeze() {
-	var most *partition
-	var bytes int64
+// squeezeShare is the part of the budget that is asked back at once: several commits wait for the sink at the same time.
+const squeezeShare = 8
+
+// squeeze asks the partitions that hold most staged bytes to commit their ranges, so that an eighth of the budget comes back. It
+// reports whether any is about to. While batches take more than their pool, files keep a quarter: a fetch that unpacked
+// to more than was expected would close all of them early.
+func (c *Connector) squeeze() bool {
+	var holders []*stage
+	var coming, staged int64
 	for _, p := range *c.parts.Load() {
-		if p.stage == nil {
-			continue
-		}
-		if n := p.stage.buffered.Load(); n > bytes {
-			most, bytes = p, n
+		switch s := p.stage; {
+		case s == nil || s.buffered.Load() == 0 || p.over():
+		case s.squeezing.Load():
+			coming += s.buffered.Load()
+		default:
+			staged += s.buffered.Load()
+			holders = append(holders, s)
 		}
 	}
-	if most != nil {
+	if c.queued.Load() > c.pool && staged+coming < c.budget.total/4 {
+		return false
+	}
+	slices.SortFunc(holders, func(a, b *stage) int { return cmp.Compare(b.buffered.Load(), a.buffered.Load()) })
+	for _, s := range holders {
+		if coming >= c.budget.total/squeezeShare {
+			break
+		}
+		coming += s.buffered.Load()
+		s.squeezing.Store(true)
 		select {
-		case most.stage.pressure <- struct{}{}:
+		case s.pressure <- struct{}{}:
 		default:
 		}
 	}
+	return coming > 0
+}
+
+// full reports whether the budget is used up.
+func (c *Connector) full() bool {
+	full, _ := c.share.full()
+	return full
 }
 
 // pollError sorts the errors of a poll: those of single partitions go there. It reports whether any concerns all.

@@ -11,20 +11,21 @@ import (
 
 // A stage writes a partition's outputs into ranges of a Stager. Only the worker goroutine uses it.
 type stage struct {
-	p        *partition
-	rotation Rotation
-	at       Position
-	staged   Staged
-	size     Size
-	buffered atomic.Int64 // size.Buffered, for the poller
-	r        Range
-	age      time.Duration // of the next range: the first one of an assignment is shortened
-	clock    *time.Timer   // fires when the range is old enough
-	silence  *time.Timer   // fires when a seal is due
-	noted    time.Time     // when a Size.Note was last logged
-	stop     error         // why the partition has to stop at stopAt; nil if it hasn't
-	stopAt   int64
-	pressure chan struct{} // capacity 1: the byte budget is used up
+	p         *partition
+	rotation  Rotation
+	at        Position
+	staged    Staged
+	size      Size
+	buffered  atomic.Int64 // size.Buffered, for the poller
+	r         Range
+	age       time.Duration // of the next range: the first one of an assignment is shortened
+	clock     *time.Timer   // fires when the range is old enough
+	silence   *time.Timer   // fires when a seal is due
+	noted     time.Time     // when a Size.Note was last logged
+	stop      error         // why the partition has to stop at stopAt; nil if it hasn't
+	stopAt    int64
+	pressure  chan struct{} // capacity 1: the byte budget is used up
+	squeezing atomic.Bool   // pressure was signalled for the range
 }
 
 func newStage(p *partition) *stage {
@@ -145,6 +146,11 @@ func (s *stage) reset() {
 	s.p.c.share.charge(-s.size.Buffered)
 	s.staged, s.size = nil, Size{}
 	s.buffered.Store(0)
+	select {
+	case <-s.pressure: // it was meant for what is gone
+	default:
+	}
+	s.squeezing.Store(false)
 	s.r = Range{From: s.at.ReadFrom, Next: s.at.ReadFrom, First: -1, Last: -1}
 	s.p.status.set(func(st *PartitionStatus) { st.Staged = 0 })
 }
@@ -244,15 +250,35 @@ func (s *stage) hold(size Size) {
 	s.p.c.share.charge(size.Buffered - s.size.Buffered)
 	s.size = size
 	s.buffered.Store(size.Buffered)
-	if s.p.c.share.full() {
-		s.p.c.squeeze()
-	}
 	s.p.status.set(func(st *PartitionStatus) { st.Staged = s.r.Read })
 	const often = 10 * time.Minute
 	if now := time.Now(); size.Note != "" && (s.noted.IsZero() || now.Sub(s.noted) >= often) {
 		s.noted = now
 		s.p.log.Warn("the sink has something to say", "note", size.Note)
 	}
+}
+
+// relieve waits while the budget is used up and ranges are about to be committed, maybe this one: what is queued stays
+// packed meanwhile.
+func (s *stage) relieve(ctx context.Context) error {
+	for !s.mending() {
+		full, freed := s.p.c.share.full()
+		if !full || !s.p.c.squeeze() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.p.drain:
+			return nil
+		case <-s.p.halted:
+			return nil
+		case <-s.pressure:
+			return s.rotate(ctx, RotateMemory)
+		case <-freed:
+		}
+	}
+	return nil
 }
 
 // mended commits a range that the sink asked for, and goes on where the sink says then.

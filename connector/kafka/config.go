@@ -98,7 +98,7 @@ func DefaultConfig() Config {
 		Start:     Earliest,
 		Isolation: ReadCommitted,
 		Fetch: Fetch{
-			MaxBytes: 16 << 20, MaxPartitionBytes: 1 << 20, MinBytes: 1,
+			MaxBytes: 8 << 20, MaxPartitionBytes: 1 << 20, MinBytes: 1,
 			MaxWait: connector.Duration(500 * time.Millisecond),
 		},
 		MaxDecompressedBatch: 16 << 20,

@@ -43,7 +43,7 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Isolation = "none" }, `isolation: "none"`},
 		{func(c *Config) { c.Balancer = "fair" }, `balancer: "fair" is none of`},
 		{func(c *Config) { c.Fetch.MaxBytes = 1 << 40 }, "fetch.max_bytes: 1TiB is not between 1KiB and 1GiB"},
-		{func(c *Config) { c.Fetch.MaxPartitionBytes = 32 << 20 }, "fetch.max_partition_bytes: 32MiB is not between 1KiB and 16MiB"},
+		{func(c *Config) { c.Fetch.MaxPartitionBytes = 32 << 20 }, "fetch.max_partition_bytes: 32MiB is not between 1KiB and 8MiB"},
 		{func(c *Config) { c.Fetch.MaxWait = 0 }, "fetch.max_wait"},
 		{func(c *Config) { c.MaxDecompressedBatch = 0 }, "max_decompressed_batch"},
 		{func(c *Config) { c.SessionTimeout = 0 }, "session_timeout: 0s is not between 1s and 1h"},

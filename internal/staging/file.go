@@ -31,7 +31,8 @@ type file struct {
 	name   string        // the key without tail and extension
 	rows   *lines.Writer // nil once it is closed
 	used   int64         // the last batch that had a record for it
-	full   bool          // closed as soon as the record that filled it is complete
+	full   bool          // closed with the batch that filled it
+	over   bool          // closed with the record that filled it
 
 	blocks  chain.Bytes // compressed, not sent
 	waiting int64       // their length

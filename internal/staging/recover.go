@@ -150,8 +150,8 @@ func (s *Stager) compare(a *connector.Assignment, p promise, link *chain.Link, s
 		}
 		return fmt.Sprintf("the group's offset of %s, %d, is below the end of the chain, %d: ignored, nothing is written twice "+
 			"(to write again: millrace rewind)", st.id, committed, link.Next), nil
-	case p.ours && link.Rewind > p.hint.Seq:
-		return "", nil
+	case p.ours && link.Rewind > p.hint.Seq, !p.given && link.Rewind > 0:
+		return "", nil // it is of the time before the rewind
 	}
 	what := fmt.Sprintf("the group's offset of %s, %d, is above the end of the chain, %d (link %d in %s)",
 		st.id, a.Committed, link.Next, link.Seq, s.full(st.id.Dir()))

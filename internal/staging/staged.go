@@ -28,7 +28,7 @@ type staged struct {
 	writing
 	paths   map[string]*file // still growing, by their path at position 0
 	files   []*file          // all, in the order of their first records
-	full    []*file          // to be closed as soon as the record that filled them is complete
+	full    []*file          // to be closed with the batch that filled them
 	last    *file            // that of the last record, if it was written and the file is still growing
 	run     template.Run
 	batches int64
@@ -86,11 +86,23 @@ func (s *staged) add(ctx context.Context, b *connector.Batch, i int, r *connecto
 			return err
 		}
 	}
-	if !f.full && (f.object.Size >= s.o.Rotation.Size || s.o.Rotation.Records > 0 && f.rows.Rows() >= s.o.Rotation.Records) {
+	s.measure(f)
+	return nil
+}
+
+// overshoot is the part of its size that a file may have more: it is closed with the batch that filled it, because the rest of
+// the batch would begin a file that the commit closes at once.
+const overshoot = 8
+
+// measure finds out whether f is full.
+func (s *staged) measure(f *file) {
+	size, rows := s.o.Rotation.Size, s.o.Rotation.Records
+	counted := rows > 0 && f.rows.Rows() >= rows
+	f.over = counted || f.object.Size >= size+size/overshoot
+	if !f.full && (counted || f.object.Size >= size) {
 		f.full = true
 		s.full = append(s.full, f)
 	}
-	return nil
 }
 
 // fileOf is the file that the record goes to: an open one, or one that isn't in paths yet.
@@ -121,9 +133,9 @@ func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int, offset i
 	return s.begin(ctx, b, i, offset)
 }
 
-// ended reports whether a record goes to another file, because this one is full. What one record gives
+// ended reports whether a record goes to another file, because this one is more than full. What one record gives
 // for a path is never split over two files: each file says which offsets it holds.
-func (f *file) ended(offset int64) bool { return f.full && offset != f.object.Last }
+func (f *file) ended(offset int64) bool { return f.over && offset != f.object.Last }
 
 // begin makes the file of the path in s.key.
 func (s *staged) begin(ctx context.Context, b *connector.Batch, i int, offset int64) (*file, error) {

@@ -75,7 +75,7 @@ func TestThousandPathsInMemory(t *testing.T) {
 	l.written(records)
 	peak := p.peak()
 	p.stop()
-	t.Logf("peak %d MiB resident; %s; %s", peak, l.sizes(), reasons(p.log.String()))
+	t.Logf("peak %d MiB resident, %d MiB held by records; %s; %s", peak, held(p.log.String()), l.sizes(), reasons(p.log.String()))
 	folders := map[string]bool{}
 	for _, key := range l.objects() {
 		folders[key[:strings.LastIndexByte(key, '/')]] = true
@@ -110,7 +110,7 @@ func TestHundredBusyTopicsInMemory(t *testing.T) {
 	l.written(topics * perTopic)
 	peak := p.peak()
 	p.stop()
-	t.Logf("peak %d MiB resident; %s; %s", peak, l.sizes(), reasons(p.log.String()))
+	t.Logf("peak %d MiB resident, %d MiB held by records; %s; %s", peak, held(p.log.String()), l.sizes(), reasons(p.log.String()))
 	if peak > 512 {
 		t.Errorf("peak of %d MiB resident, more than 512", peak)
 	}
@@ -141,6 +141,20 @@ func produceTo(t *testing.T, bed *testbed.Brokers, topics []string, n int) {
 	if failed != nil {
 		t.Fatal(failed)
 	}
+}
+
+// held is the most memory that a log's status lines say was charged to the budget, in MiB.
+func held(log string) (most int) {
+	for line := range strings.Lines(log) {
+		_, rest, ok := strings.Cut(line, "held_bytes=")
+		if !ok {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.Fields(rest)[0]); err == nil {
+			most = max(most, n>>20)
+		}
+	}
+	return most
 }
 
 // reasons is what the last status line of a log says of why files were closed.
