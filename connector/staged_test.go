@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,6 +304,88 @@ func TestMemoryPressureCommitsEarly(t *testing.T) {
 		}
 		_ = r.stop()
 		wantOnce(t, c.all(p0), 100)
+	})
+}
+
+// A fetch that unpacks to most of the budget doesn't close the files that grow beside it: the queue is worked off.
+func TestALargeFetchClosesNoFiles(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		ps := []connector.Partition{{Topic: "t", ID: 0}, {Topic: "t", ID: 1}, {Topic: "t", ID: 2}, {Topic: "t", ID: 3}}
+		for _, p := range ps {
+			log.Append(p, numbered(100)...)
+		}
+		c := newChain()
+		c.rotation.Age = 24 * time.Hour
+		c.buffered = 5
+		r := start(t, log, staging(c), connector.WithBudget(connector.NewBudget(80_000)))
+		r.consumer.Size = 6_600 // of a batch of 10 records: four, and as much in the client, are most of all
+		r.consumer.Assign(ps...)
+		r.wait("progress", func() bool {
+			for _, p := range ps {
+				if r.state(p).Position != 100 {
+					return false
+				}
+			}
+			return true
+		})
+		if len(c.ranges) > 0 {
+			t.Errorf("%d ranges were committed, the first %+v", len(c.ranges), c.ranges[0])
+		}
+		_ = r.stop()
+		for _, p := range ps {
+			wantOnce(t, c.all(p), 100)
+		}
+	})
+}
+
+// Batches that lie ready aren't unpacked into files while those take the whole budget already.
+func TestNothingIsUnpackedWhileMemoryIsShort(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const budget, perRecord, batch = 100_000, 1000, 10
+		log := connectortest.NewLog()
+		ps := []connector.Partition{{Topic: "t", ID: 0}, {Topic: "t", ID: 1}, {Topic: "t", ID: 2}, {Topic: "t", ID: 3}}
+		for _, p := range ps {
+			log.Append(p, numbered(400)...)
+		}
+		c := newChain()
+		c.rotation.Age = 24 * time.Hour
+		c.buffered = perRecord // ten times what the record took in its batch
+		tries := 0
+		var calm atomic.Bool
+		c.commit = func(connector.Partition, int) error {
+			if tries++; tries%3 != 0 && !calm.Load() {
+				return errors.New("not now") // so that commits take time
+			}
+			return nil
+		}
+		var most atomic.Int64
+		var r *rig
+		c.refuse = func(*connector.Record) error {
+			most.Store(max(most.Load(), r.c.Status().Held))
+			return nil
+		}
+		r = start(t, log, staging(c), connector.WithBudget(connector.NewBudget(budget)))
+		r.consumer.Size = 100
+		r.consumer.Assign(ps...)
+		r.wait("progress", func() bool {
+			for _, p := range ps {
+				if r.state(p).Position != 400 {
+					return false
+				}
+			}
+			return true
+		})
+		calm.Store(true)
+		time.Sleep(time.Minute)
+		_ = r.stop()
+		// Each of four workers may be a batch ahead.
+		if most := most.Load(); most > budget+4*batch*(perRecord+100) {
+			t.Errorf("%d bytes were held, of a budget of %d", most, budget)
+		}
+		for _, p := range ps {
+			wantOnce(t, c.all(p), 400)
+		}
 	})
 }
 
