@@ -245,6 +245,9 @@ func (p *partition) work(ctx, intake context.Context) {
 		p.halt(err)
 	}
 	p.empty()
+	if p.stage != nil && p.status.state() == StateHalted {
+		p.stage.end(ctx) // nothing of it will be committed any more, and others need the memory
+	}
 	<-p.drain // what has begun goes on until the partition goes
 	if p.stage != nil {
 		p.stage.end(ctx)

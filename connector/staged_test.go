@@ -389,6 +389,30 @@ func TestNothingIsUnpackedWhileMemoryIsShort(t *testing.T) {
 	})
 }
 
+// A partition that stops lets go of what it staged, which nobody would commit: the others need the memory.
+func TestAStoppedPartitionHoldsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		log.Append(p0, numbered(50)...)
+		c := newChain()
+		c.rotation.Age = 24 * time.Hour
+		c.buffered = 1000
+		r := start(t, log, staging(c))
+		r.consumer.Assign(p0)
+		r.wait("progress", func() bool { return r.state(p0).Position == 50 })
+		if held := r.c.Status().Held; held < 50*1000 {
+			t.Fatalf("%d bytes are held, want those of 50 records", held)
+		}
+		r.consumer.PollErrors <- &connector.PartitionError{Partition: p0, Err: connector.Permanent.Errorf("the log is damaged")}
+		log.Append(p0, R{Value: "next"}) // so that the poll returns
+		r.wait("the stop", func() bool { return r.state(p0).State == connector.StateHalted })
+		time.Sleep(time.Second)
+		if held := r.c.Status().Held; held >= 50*1000 {
+			t.Errorf("%d bytes are held by a partition that stopped", held)
+		}
+	})
+}
+
 func TestRangesCountWhatBecameOfRecords(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := connectortest.NewLog()
