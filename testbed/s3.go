@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +93,7 @@ func (s *S3) Client(t testing.TB) *s3.Client {
 
 func (s *S3) client() *s3.Client {
 	return s3.New(s3.Options{
+		HTTPClient:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // a test that looks for leaks finds no idle connection
 		BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials:                credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,

@@ -254,7 +254,7 @@ func expand(t testing.TB, name string) []byte {
 func TestReadByOthers(t *testing.T) {
 	for compression, program := range map[string]string{"gzip": "gzip", "zstd": "zstd", "none": "cat"} {
 		c := config(t)
-		c.Compression, c.Rotate.Size = compression, 300<<10
+		c.Compression, c.Rotate.Size = compression, 150<<10
 		s, _ := open(t, c)
 		g := stage(t, s, nil)
 		var want []byte
