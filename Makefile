@@ -18,9 +18,9 @@ demo:      ## moving cars into Redis and files, nothing to install
 bench:     ## each pipeline beside its bare floor program
 	@go run ./bench
 
-faults:    ## 50 kills over 1,000,000 records, counted (about 15 minutes)
-	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 go run ./testbed/run \
-	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies' ./testbed/behaviour
+faults:    ## 50 kills over 1,000,000 records, zombies, and memory (about 12 minutes)
+	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 MILLRACE_RECORDS_PER_TOPIC=20000 go run ./testbed/run \
+	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies|InMemory' ./testbed/behaviour
 
 simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purpose
 	@go run ./internal/chain/simulate --runs 100000

@@ -66,7 +66,7 @@ func (l *lake) sizes() string {
 
 // A topic of 12 partitions leads to 1,000 paths, in every partition: 12,000 files are open at once, within 256 MiB.
 func TestThousandPathsInMemory(t *testing.T) {
-	const records = 1_000_000
+	records := int64(fromEnv(t, "MILLRACE_RECORDS", 400_000))
 	l := newLake(t, 12)
 	if err := l.produce(0, records, 0); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,8 @@ func TestThousandPathsInMemory(t *testing.T) {
 // 100 topics of 3 partitions are read at once, all of them busy: parts of 5 MiB for each don't fit into memory, so that
 // files are closed early, by memory, and counted.
 func TestHundredBusyTopicsInMemory(t *testing.T) {
-	const topics, perTopic = 100, 20_000
+	const topics = 100
+	perTopic := fromEnv(t, "MILLRACE_RECORDS_PER_TOPIC", 10_000)
 	bed := testbed.Kafka(t)
 	l := &lake{t: t, s3: testbed.S3Server(t), kafka: bed, group: testbed.Name(t)}
 	l.bucket = l.s3.Bucket(t)
@@ -107,7 +108,7 @@ func TestHundredBusyTopicsInMemory(t *testing.T) {
 	config := strings.Replace(l.config(`path: "{topic}/{partition}/", compression: none, rotate: {age: 30s}`, ""), "topics: ["+l.topic+"]", fmt.Sprintf(`topics_regex: "^%s[.]"`, prefix), 1)
 	l.file = config
 	p := startMillrace(t, config, "--budget", "300MiB")
-	l.written(topics * perTopic)
+	l.written(int64(topics * perTopic))
 	peak := p.peak()
 	p.stop()
 	t.Logf("peak %d MiB resident, %d MiB held by records; %s; %s", peak, held(p.log.String()), l.sizes(), reasons(p.log.String()))
