@@ -20,6 +20,10 @@ func (s *staged) Commit(ctx context.Context, r connector.Range) (connector.Posit
 	if r.From != s.standing.next && !s.standing.plain {
 		return connector.Position{}, connector.Lost.Errorf("the range of %s begins at offset %d, and its chain ends at %d", s.standing.id, r.From, s.standing.next)
 	}
+	if err := s.enter(ctx); err != nil {
+		return connector.Position{}, err
+	}
+	defer s.leave()
 	if err := s.sealAll(ctx, s.files); err != nil {
 		return connector.Position{}, err
 	}

@@ -80,6 +80,10 @@ func (m *mending) Commit(ctx context.Context, r connector.Range) (connector.Posi
 	if err := m.check(); err != nil {
 		return connector.Position{}, err
 	}
+	if err := m.enter(ctx); err != nil {
+		return connector.Position{}, err
+	}
+	defer m.leave()
 	if err := m.sealAll(ctx, m.files); err != nil {
 		return connector.Position{}, err
 	}

@@ -17,7 +17,8 @@ type Stager struct {
 	open    atomic.Int64 // files that grow, of all partitions
 	scratch sync.Pool    // *[]byte for compressed blocks
 
-	claim claim
+	claim   claim
+	commits chan struct{} // holds a value for each commit that is making calls
 
 	mu       sync.Mutex
 	standing map[connector.Partition]*standing // as the last Recover or Commit left it
@@ -59,10 +60,26 @@ func (s *standing) position() connector.Position {
 
 // New makes a Stager. It touches nothing before the first Recover.
 func New(o Options) *Stager {
-	s := &Stager{o: o, standing: make(map[connector.Partition]*standing)}
+	s := &Stager{o: o, standing: make(map[connector.Partition]*standing), commits: make(chan struct{}, maxCommits)}
 	s.claim.turn = make(chan struct{}, 1)
 	return s
 }
+
+// maxCommits is how many partitions commit at a time. A request that waits for its connection holds some 50 KiB, and by age
+// hundreds of partitions may be due at once.
+const maxCommits = 16
+
+// enter waits for a turn to commit; leave ends it.
+func (s *Stager) enter(ctx context.Context) error {
+	select {
+	case s.commits <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Stager) leave() { <-s.commits }
 
 // Close closes the Store, if that can be closed.
 func (s *Stager) Close() error {
