@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,8 @@ type runOptions struct {
 	log    string
 	level  slog.Level
 	status connector.Duration
+	http   string // address, "" for none
+	pprof  string // address, "" for none
 }
 
 func (c *command) runCommand() *cobra.Command {
@@ -40,6 +43,9 @@ func (c *command) runCommand() *cobra.Command {
 running. The first SIGINT or SIGTERM lets them finish what they have begun, commit and
 leave their groups; the second stops the process at once. Logs go to the standard error.
 
+With --http, /healthz says that the process is alive, /readyz that every connector was opened, /status
+what all are doing, and /metrics the same to Prometheus. Nothing listens without it.
+
 GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB: 218 MiB by default. GOGC,
 unless it is set, becomes 200.`,
 		Args: cobra.MinimumNArgs(1),
@@ -49,6 +55,8 @@ unless it is set, becomes 200.`,
 	cmd.Flags().StringVar(&o.log, "log", o.log, "logs as text or json")
 	cmd.Flags().TextVar(&o.level, "log-level", o.level, "least level of logs: debug, info, warn or error")
 	cmd.Flags().TextVar(&o.status, "status", o.status, "how often each connector's status is logged; 0s is never")
+	cmd.Flags().StringVar(&o.http, "http", o.http, "address for health, status and metrics, such as :8080; none by default")
+	cmd.Flags().StringVar(&o.pprof, "pprof", o.pprof, "loopback address for Go's profiles, such as localhost:6060; none by default")
 	return cmd
 }
 
@@ -80,26 +88,37 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	budget := connector.NewBudget(int64(o.budget))
-	var running sync.WaitGroup
-	var runners []*runner
+	b := &board{budget: int64(o.budget)}
 	for _, f := range files {
 		for _, conn := range f.Connectors {
-			r := &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status)}
-			runners = append(runners, r)
-			running.Go(func() { r.run(ctx) })
+			b.runners = append(b.runners, &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status)})
 		}
 	}
-	if err := c.wait(&running, log, drain); err != nil {
+	stop, err := o.serve(b, log)
+	if err != nil {
 		return err
 	}
+	defer stop()
+	var running sync.WaitGroup
+	for _, r := range b.runners {
+		running.Go(func() { r.run(ctx) })
+	}
+	if err := c.wait(&running, log, func() { b.draining.Store(true); drain() }); err != nil {
+		return err
+	}
+	return b.failed()
+}
+
+// failed says which connectors failed. All have ended.
+func (b *board) failed() error {
 	var failed []string
-	for _, r := range runners {
+	for _, r := range b.runners {
 		if r.err != nil {
 			failed = append(failed, r.config.Name)
 		}
 	}
 	if len(failed) > 0 {
-		return failure{fmt.Errorf("%d of %s failed: %s", len(failed), count(len(runners), "connector"), strings.Join(failed, ", "))}
+		return failure{fmt.Errorf("%d of %s failed: %s", len(failed), count(len(b.runners), "connector"), strings.Join(failed, ", "))}
 	}
 	return nil
 }
@@ -143,6 +162,8 @@ type runner struct {
 	budget *connector.Budget
 	status time.Duration
 	err    error // why it ended, to be read when it has
+
+	progress atomic.Pointer[progress] // for everybody else; nil before it begins
 }
 
 func (r *runner) run(ctx context.Context) {
@@ -153,8 +174,10 @@ func (r *runner) run(ctx context.Context) {
 		if r.err = err; err != nil {
 			log.Error("failed", "error", err)
 		}
+		r.progress.Store(&progress{phase: phaseEnded, err: err})
 		return
 	}
+	r.progress.Store(&progress{phase: phaseRunning, conn: conn})
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { report(watching, log, conn, r.status) })
@@ -164,6 +187,7 @@ func (r *runner) run(ctx context.Context) {
 	if r.err = errors.Join(err, closer.Close()); r.err != nil {
 		log.Error("failed", "error", r.err)
 	}
+	r.progress.Store(&progress{phase: phaseEnded, conn: conn, err: r.err})
 }
 
 // open opens the connector. What a service that doesn't answer, or doesn't let us in, refuses is tried again,
@@ -182,6 +206,7 @@ func (r *runner) open(ctx context.Context, log *slog.Logger) (*connector.Connect
 		default:
 			return nil, nil, err
 		}
+		r.progress.Store(&progress{phase: phaseOpening, err: err})
 		wait := max(wait, connector.LeastWait(err))
 		log.Error("can't start yet", "error", err, "again_in", wait)
 		select {

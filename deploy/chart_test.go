@@ -1,0 +1,229 @@
+package deploy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// must renders an example with further values over it.
+func must(t *testing.T, example, further string) map[string]map[string]any {
+	t.Helper()
+	values := overlay(readValues(t, "helm/examples/"+example), decode(t, further))
+	objects, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func same(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: -want +got\n%s", what, diff)
+	}
+}
+
+// TestEveryPod: what every pod of every example must have.
+func TestEveryPod(t *testing.T) {
+	for _, path := range examples(t) {
+		objects, err := render(t, readValues(t, path))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		pods := 0
+		for name, o := range objects {
+			if strings.HasPrefix(name, "Deployment/") || strings.HasPrefix(name, "StatefulSet/") {
+				pods++
+				t.Run(name, func(t *testing.T) { checkPod(t, objects, o) })
+			}
+		}
+		if pods == 0 {
+			t.Errorf("%s has no pods", path)
+		}
+	}
+}
+
+func checkPod(t *testing.T, objects map[string]map[string]any, o map[string]any) {
+	pod := at(o, "spec", "template", "spec")
+	container := at(pod, "containers", 0)
+	name := at(o, "metadata", "name").(string)
+	same(t, "security of the pod", any(map[string]any{
+		"runAsNonRoot": true, "runAsUser": 65534.0, "runAsGroup": 65534.0, "fsGroup": 65534.0,
+		"seccompProfile": map[string]any{"type": "RuntimeDefault"},
+	}), at(pod, "securityContext"))
+	same(t, "security of the container", any(map[string]any{
+		"allowPrivilegeEscalation": false, "privileged": false, "readOnlyRootFilesystem": true,
+		"capabilities": map[string]any{"drop": []any{"ALL"}},
+	}), at(container, "securityContext"))
+	same(t, "token", any(false), at(pod, "automountServiceAccountToken"))
+	same(t, "grace period", any(35.0), at(pod, "terminationGracePeriodSeconds"))
+	for probe, path := range map[string]string{"livenessProbe": "/healthz", "readinessProbe": "/readyz"} {
+		same(t, probe, any(map[string]any{"path": path, "port": "http"}), at(container, probe, "httpGet"))
+	}
+	same(t, "ports", any([]any{map[string]any{"name": "http", "containerPort": 8080.0}}), at(container, "ports"))
+	args, _ := at(container, "args").([]any)
+	if len(args) < 3 || args[0] != "run" || args[len(args)-1] != "/etc/millrace/connector.yaml" || !slices.Contains(args, any("--http=:8080")) {
+		t.Errorf("args: %v", args)
+	}
+	for _, of := range []string{"requests", "limits"} {
+		if at(container, "resources", of, "memory") == nil {
+			t.Errorf("%s say nothing of memory", of)
+		}
+	}
+	same(t, "POD_NAME", any("metadata.name"), at(container, "env", 0, "valueFrom", "fieldRef", "fieldPath"))
+	account, _ := at(pod, "serviceAccountName").(string)
+	if objects["ServiceAccount/"+account] == nil {
+		t.Errorf("no service account %s", account)
+	}
+	if text, _ := at(objects["ConfigMap/"+name], "data", "connector.yaml").(string); !strings.Contains(text, "source:") {
+		t.Errorf("the file is %q", text)
+	}
+	same(t, "volume", any(name), at(pod, "volumes", 0, "configMap", "name"))
+	labels, _ := at(o, "spec", "template", "metadata", "labels").(map[string]any)
+	same(t, "selector", at(o, "spec", "selector", "matchLabels"), any(labels))
+	if pdb := objects["PodDisruptionBudget/"+name]; pdb != nil {
+		same(t, "selector of the disruption budget", any(labels), at(pdb, "spec", "selector", "matchLabels"))
+	}
+}
+
+func TestFivePartitionsGiveFivePods(t *testing.T) {
+	objects := must(t, "five-partitions.yaml", "{}")
+	same(t, "objects", []string{"ConfigMap/test", "Deployment/test", "PodDisruptionBudget/test", "ServiceAccount/test"}, slices.Sorted(maps.Keys(objects)))
+	d := objects["Deployment/test"]
+	same(t, "replicas", any(5.0), at(d, "spec", "replicas"))
+	same(t, "surge", any(0.0), at(d, "spec", "strategy", "rollingUpdate", "maxSurge"))
+	same(t, "limits", any(map[string]any{"cpu": "2", "memory": "256Mi"}), at(d, "spec", "template", "spec", "containers", 0, "resources", "limits"))
+	same(t, "image", any("registry.example.com/millrace:0.1.0"), at(d, "spec", "template", "spec", "containers", 0, "image"))
+	file := readValues(t, "helm/examples/five-partitions.yaml")["config"]
+	same(t, "the file", file, at(objects["ConfigMap/test"], "data", "connector.yaml"))
+}
+
+func TestAnotherFileMakesNewPods(t *testing.T) {
+	sum := func(further string) any {
+		return at(must(t, "five-partitions.yaml", further)["Deployment/test"], "spec", "template", "metadata", "annotations", "millrace.io/config")
+	}
+	if a, b := sum(`config: "source: 1"`), sum(`config: "source: 2"`); a == nil || a == b {
+		t.Errorf("%v for both files", a)
+	}
+}
+
+func TestSeveralFiles(t *testing.T) {
+	objects := must(t, "several-files.yaml", "{}")
+	same(t, "objects", []string{
+		"ConfigMap/test-cars", "ConfigMap/test-orders", "Deployment/test-cars", "PodDisruptionBudget/test-cars",
+		"Service/test-orders", "ServiceAccount/test", "StatefulSet/test-orders",
+	}, slices.Sorted(maps.Keys(objects)))
+	same(t, "replicas of cars", any(5.0), at(objects["Deployment/test-cars"], "spec", "replicas"))
+	orders := at(objects["StatefulSet/test-orders"], "spec")
+	same(t, "replicas of orders", any(3.0), at(orders, "replicas"))
+	same(t, "service of orders", any("test-orders"), at(orders, "serviceName"))
+	same(t, "memory of orders", any("768Mi"), at(orders, "template", "spec", "containers", 0, "resources", "limits", "memory"))
+	if args := at(orders, "template", "spec", "containers", 0, "args").([]any); !slices.Contains(args, any("--budget=512MiB")) {
+		t.Errorf("arguments of orders: %v", args)
+	}
+}
+
+// An entry's false and 0 count, and what it leaves out of a map is the release's.
+func TestAnEntryOverTheRelease(t *testing.T) {
+	const on = "keda: {enabled: true, brokers: b, group: g, topic: t, awsRegion: eu-central-1}\nreplicas: 2\n"
+	objects := must(t, "several-files.yaml", on+"connectors: {cars: {keda: {enabled: false}, replicas: 0}, orders: {keda: {topic: u}}}")
+	same(t, "replicas of cars", any(0.0), at(objects["Deployment/test-cars"], "spec", "replicas"))
+	if objects["ScaledObject/test-cars"] != nil {
+		t.Error("cars is scaled")
+	}
+	trigger := at(objects["ScaledObject/test-orders"], "spec", "triggers", 0, "metadata")
+	same(t, "topic", any("u"), at(trigger, "topic"))
+	same(t, "group", any("g"), at(trigger, "consumerGroup"))
+	same(t, "target", any("StatefulSet"), at(objects["ScaledObject/test-orders"], "spec", "scaleTargetRef", "kind"))
+}
+
+func TestScalingByLagOnMSK(t *testing.T) {
+	objects := must(t, "msk-keda.yaml", "{}")
+	if n := at(objects["Deployment/test"], "spec", "replicas"); n != nil {
+		t.Errorf("replicas %v, which KEDA's would be set back to at every upgrade", n)
+	}
+	scaled := at(objects["ScaledObject/test"], "spec")
+	same(t, "least", any(1.0), at(scaled, "minReplicaCount"))
+	same(t, "most", any(5.0), at(scaled, "maxReplicaCount"))
+	same(t, "trigger", any(map[string]any{
+		"type":              "apache-kafka",
+		"authenticationRef": map[string]any{"name": "test"},
+		"metadata": map[string]any{
+			"bootstrapServers": "b-1.msk.example.com:9098,b-2.msk.example.com:9098", "consumerGroup": "orders-to-s3", "topic": "orders",
+			"lagThreshold": "10000", "activationLagThreshold": "0", "offsetResetPolicy": "earliest", "limitToPartitionsWithLag": "true",
+			"tls": "enable", "sasl": "aws_msk_iam", "awsRegion": "eu-central-1",
+		},
+	}), at(scaled, "triggers", 0))
+	same(t, "identity", any(map[string]any{"provider": "aws"}), at(objects["TriggerAuthentication/test"], "spec", "podIdentity"))
+	same(t, "role", any("arn:aws:iam::123456789012:role/orders-to-s3"), at(objects["ServiceAccount/test"], "metadata", "annotations", "eks.amazonaws.com/role-arn"))
+	same(t, "directions", any([]any{"Ingress", "Egress"}), at(objects["NetworkPolicy/test"], "spec", "policyTypes"))
+	same(t, "rules out", 3, len(at(objects["NetworkPolicy/test"], "spec", "egress").([]any)))
+	same(t, "metrics", any("/metrics"), at(objects["PodMonitor/test"], "spec", "podMetricsEndpoints", 0, "path"))
+
+	plain := must(t, "msk-keda.yaml", "keda: {sasl: none, tls: false}")
+	if plain["TriggerAuthentication/test"] != nil || at(plain["ScaledObject/test"], "spec", "triggers", 0, "authenticationRef") != nil {
+		t.Error("an identity for brokers that ask for none")
+	}
+}
+
+func TestChartRefuses(t *testing.T) {
+	for _, test := range []struct{ values, want string }{
+		{"{}", "set config"},
+		{"{config: x, connectors: {a: {config: y}}}", "not both"},
+		{"{config: x, static: true}", "test is static: its file must say instance_id"},
+		{"{config: x, keda: {enabled: true}}", "keda.brokers is needed"},
+		{"{config: x, keda: {enabled: true, brokers: b, group: g, topic: t}}", "keda.awsRegion is needed"},
+	} {
+		_, err := render(t, decode(t, test.values))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.values, err, test.want)
+		}
+	}
+}
+
+// All that can be left out is set once, so that its indentation is checked too.
+func TestEverythingSet(t *testing.T) {
+	objects := must(t, "five-partitions.yaml", `
+imagePullSecrets: [{name: pull}]
+extraArgs: ["--status=1m"]
+envFrom: [{secretRef: {name: secrets}}]
+volumes: [{name: tls, secret: {secretName: tls}}]
+volumeMounts: [{name: tls, mountPath: /tls, readOnly: true}]
+podAnnotations: {a: b}
+podLabels: {team: streams}
+nodeSelector: {zone: a}
+tolerations: [{key: spot, operator: Exists}]
+affinity: {nodeAffinity: {}}
+topologySpreadConstraints: [{maxSkew: 1}]
+priorityClassName: high
+networkPolicy: {enabled: true, from: [{podSelector: {}}]}
+service: {enabled: true}
+serviceAccount: {annotations: {c: d}}
+podMonitor: {enabled: true, labels: {release: prometheus}}`)
+	d := objects["Deployment/test"]
+	pod := at(d, "spec", "template", "spec")
+	for want, got := range map[string]any{
+		"pull":       at(pod, "imagePullSecrets", 0, "name"),
+		"secrets":    at(pod, "containers", 0, "envFrom", 0, "secretRef", "name"),
+		"tls":        at(pod, "volumes", 1, "secret", "secretName"),
+		"/tls":       at(pod, "containers", 0, "volumeMounts", 1, "mountPath"),
+		"b":          at(d, "spec", "template", "metadata", "annotations", "a"),
+		"streams":    at(d, "spec", "template", "metadata", "labels", "team"),
+		"a":          at(pod, "nodeSelector", "zone"),
+		"spot":       at(pod, "tolerations", 0, "key"),
+		"high":       at(pod, "priorityClassName"),
+		"None":       at(objects["Service/test"], "spec", "clusterIP"),
+		"d":          at(objects["ServiceAccount/test"], "metadata", "annotations", "c"),
+		"prometheus": at(objects["PodMonitor/test"], "metadata", "labels", "release"),
+	} {
+		same(t, want, any(want), got)
+	}
+	same(t, "affinity", any(map[string]any{"nodeAffinity": map[string]any{}}), at(pod, "affinity"))
+	same(t, "skew", any(1.0), at(pod, "topologySpreadConstraints", 0, "maxSkew"))
+	same(t, "who comes in", any([]any{map[string]any{"podSelector": map[string]any{}}}), at(objects["NetworkPolicy/test"], "spec", "ingress", 0, "from"))
+	same(t, "directions", any([]any{"Ingress"}), at(objects["NetworkPolicy/test"], "spec", "policyTypes"))
+}

@@ -1,0 +1,169 @@
+{{/* The name of the release's objects. 40 characters leave room for an entry's name: a pod's name has 63. */}}
+{{- define "millrace.name" -}}
+{{- default .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "millrace.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "millrace.name" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{/* Labels that all objects of the release have. */}}
+{{- define "millrace.labels" -}}
+app.kubernetes.io/name: millrace
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+{{- end }}
+
+{{/* Labels that tell the pods of one file from all others. They never change: a Deployment's selector can't. */}}
+{{- define "millrace.selector" -}}
+app.kubernetes.io/name: millrace
+app.kubernetes.io/instance: {{ .release | quote }}
+app.kubernetes.io/component: {{ .name | quote }}
+{{- end }}
+
+{{/*
+The files of the release, as YAML: items, a list with the settings of each, and its name in name. An entry's
+settings are laid over the release's key by key, because merge takes false and 0 for settings that are missing.
+*/}}
+{{- define "millrace.files" -}}
+{{- if and .Values.config .Values.connectors }}{{ fail "set config or connectors, not both" }}{{ end -}}
+{{- if not (or .Values.config .Values.connectors) }}{{ fail "set config, the text of a connector file, or connectors" }}{{ end -}}
+{{- $name := include "millrace.name" . -}}
+{{- $entries := .Values.connectors -}}
+{{- if .Values.config }}{{ $entries = dict "" (dict) }}{{ end -}}
+{{- $items := list -}}
+{{- range $key, $own := $entries -}}
+{{- $item := dict -}}
+{{- range $k, $v := $.Values }}{{ $_ := set $item $k $v }}{{ end -}}
+{{- range $k, $v := $own -}}
+{{- $over := $v -}}
+{{- if and (kindIs "map" $v) (kindIs "map" (index $item $k)) -}}
+{{- $over = dict -}}
+{{- range $k2, $v2 := index $item $k }}{{ $_ := set $over $k2 $v2 }}{{ end -}}
+{{- range $k2, $v2 := $v }}{{ $_ := set $over $k2 $v2 }}{{ end -}}
+{{- end -}}
+{{- $_ := set $item $k $over -}}
+{{- end -}}
+{{- $_ := set $item "name" (ternary $name (printf "%s-%s" $name $key) (eq $key "")) -}}
+{{- $_ := set $item "release" $.Release.Name -}}
+{{- $_ := unset $item "connectors" -}}
+{{- if and $item.static (not (contains "${POD_NAME" $item.config)) -}}
+{{- fail (printf "%s is static: its file must say instance_id: \"${POD_NAME}\"" $item.name) -}}
+{{- end -}}
+{{- $items = append $items $item -}}
+{{- end -}}
+{{- toYaml (dict "items" $items) -}}
+{{- end }}
+
+{{/* The pods of a file: a dict of root and file. */}}
+{{- define "millrace.pod" -}}
+{{- $root := .root -}}
+{{- $f := .file -}}
+metadata:
+  labels:
+    {{- include "millrace.selector" $f | nindent 4 }}
+    {{- with $f.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    millrace.io/config: {{ $f.config | sha256sum | quote }} # another file makes new pods
+    {{- with $f.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "millrace.serviceAccount" $root | quote }}
+  automountServiceAccountToken: false # no pod asks Kubernetes; IRSA mounts a token of its own
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ int $f.terminationGracePeriodSeconds }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65534
+    runAsGroup: 65534
+    fsGroup: 65534
+    seccompProfile:
+      type: RuntimeDefault
+  {{- with $f.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $f.priorityClassName }}
+  priorityClassName: {{ . | quote }}
+  {{- end }}
+  {{- range $k := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
+  {{- with index $f $k }}
+  {{ $k }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  containers:
+    - name: millrace
+      image: {{ printf "%s:%s" $f.image.repository (default $root.Chart.AppVersion $f.image.tag) | quote }}
+      imagePullPolicy: {{ $f.image.pullPolicy }}
+      args:
+        - run
+        - --http=:{{ int $f.httpPort }}
+        - --budget={{ $f.budget }}
+        - --log={{ $f.log }}
+        - --log-level={{ $f.logLevel }}
+        {{- range $f.extraArgs }}
+        - {{ . | quote }}
+        {{- end }}
+        - /etc/millrace/connector.yaml
+      env:
+        - name: POD_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+        {{- with $f.env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with $f.envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: http
+          containerPort: {{ int $f.httpPort }}
+      livenessProbe:
+        httpGet:
+          path: /healthz
+          port: http
+        initialDelaySeconds: 5
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet:
+          path: /readyz
+          port: http
+        periodSeconds: 5
+        timeoutSeconds: 5
+      securityContext:
+        allowPrivilegeEscalation: false
+        privileged: false
+        readOnlyRootFilesystem: true
+        capabilities:
+          drop: [ALL]
+      resources:
+        {{- toYaml $f.resources | nindent 8 }}
+      volumeMounts:
+        - name: config
+          mountPath: /etc/millrace
+          readOnly: true
+        {{- with $f.volumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: config
+      configMap:
+        name: {{ $f.name | quote }}
+    {{- with $f.volumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
