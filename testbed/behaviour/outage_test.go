@@ -206,7 +206,7 @@ func TestBucketRules(t *testing.T) {
 	l.topic = l.kafka.Topic(t, 1)
 	putRules(t, moto.Client(t), l.bucket)
 	p := l.start(l.config(`path: "{topic}/"`, ""))
-	p.says("AbortIncompleteMultipartUpload", "7 days", "expire")
+	p.says("aborts incomplete uploads after 1 days", "Set at least 7 days", "without links nothing is exactly once")
 	p.stop()
 }
 
