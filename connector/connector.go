@@ -214,7 +214,7 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 		if old := c.owned[a.Partition]; old != nil {
 			old.fence()
 		}
-		a.Connector, a.Plan = c.name, c.plan
+		a.Connector, a.Plan, a.OnGap = c.name, c.plan, c.onGap
 		p := newPartition(c, a, r)
 		if r.stager != nil {
 			p.stage = newStage(p)

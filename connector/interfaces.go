@@ -54,9 +54,9 @@ type Assignment struct {
 	Recreated bool   // Committed is of a topic of the same name that was deleted since
 
 	// What the Connector adds for a Stager.
-	Connector string // its name
-	Plan      string // see WithPlan
-	OnGap     GapPolicy
+	Connector string    // its name
+	Plan      string    // see WithPlan
+	OnGap     GapPolicy // for a group's offset that is ahead of the sink
 }
 
 // An Offset is a position to commit: At is the next offset to read.

@@ -583,7 +583,7 @@ func TestAStagerKnowsConnectorAndPlan(t *testing.T) {
 			time.Sleep(time.Minute) // commits go on meanwhile
 			return nil
 		}
-		r := start(t, log, staging(c), connector.WithName("lake"), connector.WithPlan("abc"))
+		r := start(t, log, staging(c), connector.WithName("lake"), connector.WithPlan("abc"), connector.WithGapPolicy(connector.GapLatest))
 		r.consumer.Assign(p0)
 		time.Sleep(30 * time.Second)
 		if o := log.Committed(p0); o.Meta != "hint" {
@@ -593,7 +593,7 @@ func TestAStagerKnowsConnectorAndPlan(t *testing.T) {
 		c.mu.Lock()
 		a := c.assigned[0]
 		c.mu.Unlock()
-		if a.Connector != "lake" || a.Plan != "abc" || a.Group != "script" || a.Initial != 0 || a.Meta != "hint" {
+		if a.Connector != "lake" || a.Plan != "abc" || a.OnGap != connector.GapLatest || a.Group != "script" || a.Initial != 0 || a.Meta != "hint" {
 			t.Errorf("recovered with %+v", a)
 		}
 	})
