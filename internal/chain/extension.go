@@ -128,7 +128,7 @@ func (e *Extension) abort(left []Object) {
 
 // finished goes on when every object is settled.
 func (e *Extension) finished() {
-	if len(e.fin.calls()) > 0 {
+	if e.fin.due() {
 		return
 	}
 	if key, ok := e.fin.taken(); ok {

@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // An Op is a kind of call.
@@ -100,6 +101,11 @@ func (f *finish) calls() []Call {
 		}
 	}
 	return due
+}
+
+// due reports whether calls are due.
+func (f *finish) due() bool {
+	return slices.ContainsFunc(f.steps, func(s step) bool { return s < visible })
 }
 
 func (f *finish) answer(c Call, a Answer) {

@@ -202,7 +202,7 @@ func (r *Recovery) read(a Answer) {
 
 // finished goes on when every object is settled.
 func (r *Recovery) finished() {
-	if len(r.fin.calls()) > 0 {
+	if r.fin.due() {
 		return
 	}
 	if key, ok := r.fin.taken(); ok {

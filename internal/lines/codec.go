@@ -2,6 +2,7 @@ package lines
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 
@@ -116,21 +117,32 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-type gzipEncoder struct {
-	w   *gzip.Writer
+// A streamEncoder makes blocks by an encoder of streams.
+type streamEncoder struct {
+	w interface {
+		io.WriteCloser
+		Reset(to io.Writer)
+	}
 	out tail
 }
 
-func newGzip(level int) *gzipEncoder {
+func newGzip(level int) *streamEncoder {
 	if level == 0 {
 		level = gzip.DefaultCompression
 	}
-	e := &gzipEncoder{}
+	e := &streamEncoder{}
 	e.w, _ = gzip.NewWriterLevel(&e.out, level) // NewCodec checked the level
 	return e
 }
 
-func (e *gzipEncoder) append(dst, block []byte) []byte {
+func newSnappy() *streamEncoder {
+	e := &streamEncoder{}
+	// The format's chunks hold at most 64 KiB; one at a time, because callers are the parallel ones.
+	e.w = s2.NewWriter(&e.out, s2.WriterSnappyCompat(), s2.WriterBlockSize(64<<10), s2.WriterConcurrency(1))
+	return e
+}
+
+func (e *streamEncoder) append(dst, block []byte) []byte {
 	e.out = dst
 	e.w.Reset(&e.out)
 	// A tail takes everything: there is no error but the writer's.
@@ -152,25 +164,3 @@ func newZstd(level int) zstdEncoder {
 }
 
 func (e zstdEncoder) append(dst, block []byte) []byte { return e.w.EncodeAll(block, dst) }
-
-type snappyEncoder struct {
-	w   *s2.Writer
-	out tail
-}
-
-func newSnappy() *snappyEncoder {
-	e := &snappyEncoder{}
-	// The format's chunks hold at most 64 KiB; one at a time, because callers are the parallel ones.
-	e.w = s2.NewWriter(&e.out, s2.WriterSnappyCompat(), s2.WriterBlockSize(64<<10), s2.WriterConcurrency(1))
-	return e
-}
-
-func (e *snappyEncoder) append(dst, block []byte) []byte {
-	e.out = dst
-	e.w.Reset(&e.out)
-	// A tail takes everything: there is no error but the writer's.
-	_, _ = e.w.Write(block)
-	_ = e.w.Close()
-	dst, e.out = e.out, nil
-	return dst
-}
