@@ -103,6 +103,30 @@ func TestGroupResetWritesNothingTwice(t *testing.T) {
 	l.count(2*perRound, all)
 }
 
+// The group is set ahead of the chain: the partition stops and says what can be done, and on_gap: latest passes over the offsets,
+// which verify accounts for as a gap.
+func TestGroupAheadOfTheChain(t *testing.T) {
+	l := newLake(t, 1)
+	sink := `path: "{topic}/"`
+	l.round(l.config(sink, ""), 0)
+	if err := l.produce(perRound, perRound, 0); err != nil {
+		t.Fatal(err)
+	}
+	offsets := kadm.Offsets{}
+	offsets.AddOffset(l.topic, 0, perRound+5000, -1)
+	if err := l.kafka.Admin(t).CommitAllOffsets(t.Context(), l.group, offsets); err != nil {
+		t.Fatal(err)
+	}
+	p := l.start(l.config(sink, ""))
+	p.says("above the end of the chain", "on_gap")
+	p.kill()
+	p = l.start(l.config(sink, "on_gap: latest"))
+	l.written(2 * perRound)
+	p.stop()
+	l.verify()
+	l.count(2*perRound, func(seq int64) bool { return seq < perRound || seq >= perRound+5000 })
+}
+
 // Rewind writes again on purpose: a running process follows, each record from there on is there twice, and verify accounts for it.
 func TestRewind(t *testing.T) {
 	l := newLake(t, 1)
