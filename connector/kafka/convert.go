@@ -28,9 +28,10 @@ type sizedPool[T any] struct {
 	sizes [64]sync.Pool // of *[]T
 }
 
-// get returns an empty slice with room for n.
+// get returns an empty slice with room for n. Small ones stay small: many topics make batches of few records, and
+// room for 64 of franz-go's in each was twice the memory of what they hold.
 func (p *sizedPool[T]) get(n int) []T {
-	size := bits.Len(uint(max(n, 64) - 1))
+	size := bits.Len(uint(max(n, 4) - 1))
 	if s, ok := p.sizes[size].Get().(*[]T); ok {
 		return (*s)[:0]
 	}

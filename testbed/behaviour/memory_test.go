@@ -107,7 +107,7 @@ func TestHundredBusyTopicsInMemory(t *testing.T) {
 	l.topic = names[0]
 	config := strings.Replace(l.config(`path: "{topic}/{partition}/", compression: none, rotate: {age: 30s}`, ""), "topics: ["+l.topic+"]", fmt.Sprintf(`topics_regex: "^%s[.]"`, prefix), 1)
 	l.file = config
-	p := startMillrace(t, config, "--budget", "300MiB")
+	p := startMillrace(t, config, "--budget", "256MiB")
 	l.written(int64(topics * perTopic))
 	peak := p.peak()
 	p.stop()
