@@ -57,6 +57,26 @@ func (s *PartitionStatus) Lag() int64 {
 	return max(0, s.End-at)
 }
 
+// A Reporter is a Consumer or a DeadLetter that tells how its service treats it. It is looked for once, at New. Report
+// may be called by any goroutine at any time, and waits for nothing.
+type Reporter interface{ Report() Report }
+
+// A Report is how a service treats a Consumer or a DeadLetter.
+type Report struct {
+	Principal  string   `json:"principal,omitempty"` // as whom it is used, as far as that is known: "User:alice", an ARN; never a secret
+	Joined     bool     `json:"joined"`              // the group was joined, once at least
+	Rebalances int64    `json:"rebalances"`          // times that the assignment changed
+	Throttle   Throttle `json:"throttle"`            // of fetches, or of what is produced
+}
+
+// A Throttle is how long a service made its client wait because of a quota, since the start.
+type Throttle struct {
+	Requests int64         `json:"requests"` // answers that came, throttled or not
+	Times    int64         `json:"times"`    // of them throttled
+	Total    time.Duration `json:"total_ns"` // the average is Total by Requests
+	Max      time.Duration `json:"max_ns"`
+}
+
 // Status says what the connector is doing. Any goroutine may call it at any time.
 func (c *Connector) Status() Status {
 	s := Status{Name: c.name, Draining: c.draining.Load()}

@@ -39,7 +39,7 @@ func parse(t *testing.T, list string) ([]config.Choice, error) {
 	t.Helper()
 	text := "name: test\nsource: {queue: {}}\nhandlers:\n" + list + "\nsink: {store: {}}\n"
 	f, err := registry().Parse("test.yaml", []byte(text), config.Environment{Lookup: func(name string) (string, bool) {
-		return map[string]string{"MASK_KEY": maskKey.Reveal()}[name], name == "MASK_KEY"
+		return map[string]string{"MASK_KEY": maskText}[name], name == "MASK_KEY"
 	}})
 	if err != nil {
 		return nil, err

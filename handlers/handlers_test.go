@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/handlers"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/json"
@@ -181,14 +182,14 @@ func TestRename(t *testing.T) {
 	})
 }
 
-const maskKey = connector.Secret("0123456789abcdef")
+const maskText = "0123456789abcdef"
 
 func TestMask(t *testing.T) {
 	h := open(t, handlers.Mask{Fields: []handlers.MaskedField{
-		{Path: "key", Method: handlers.HMAC, Key: maskKey},
+		{Path: "key", Method: handlers.HMAC, Key: secret.New(maskText)},
 		{Path: "value.phone", Method: handlers.KeepLast},
 		{Path: "value.name", Method: handlers.Redact},
-		{Path: "value.contacts[*].mail", Method: handlers.HMAC, Key: maskKey},
+		{Path: "value.contacts[*].mail", Method: handlers.HMAC, Key: secret.New(maskText)},
 		{Path: `value["card no"]`, Method: handlers.KeepLast, Keep: 3},
 	}})
 	out, failed := through(t, "t", []connector.Handler{h},
@@ -272,7 +273,7 @@ func TestChain(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	field := func(name, rule string) []handlers.Field { return []handlers.Field{{Name: name, Rule: rule}} }
-	mask := func(path string, m handlers.Method, keep int, key connector.Secret) opener {
+	mask := func(path string, m handlers.Method, keep int, key secret.Text) opener {
 		return handlers.Mask{Fields: []handlers.MaskedField{{Path: path, Method: m, Keep: keep, Key: key}}}
 	}
 	for _, c := range []struct {
@@ -299,13 +300,13 @@ func TestValidate(t *testing.T) {
 		{handlers.Rename{Fields: []handlers.Renamed{{From: "a"}}}, `a: the new name is empty`},
 		{handlers.Rename{Fields: []handlers.Renamed{{From: "a[*]", To: "b"}}}, `a[*]: elements of a list have no names`},
 		{handlers.Mask{}, `fields: mask needs`},
-		{mask("phone", handlers.Redact, 0, ""), `phone: a path begins with value or key: write value.phone`},
-		{mask("value.phone", "", 0, ""), `value.phone: mask "" is none of`},
-		{mask("value.phone", handlers.HMAC, 0, ""), `value.phone: hmac needs a key of at least 16 bytes`},
-		{mask("value.phone", handlers.HMAC, 0, "short"), `hmac needs a key of at least 16 bytes`},
-		{mask("value.phone", handlers.Redact, 0, maskKey), `key is a setting of hmac, not of redact`},
-		{mask("value.phone", handlers.Redact, 3, ""), `keep is a setting of keep_last, not of redact`},
-		{mask("value.phone", handlers.KeepLast, -1, ""), `keep is a number from 1 to 1000`},
+		{mask("phone", handlers.Redact, 0, secret.Text{}), `phone: a path begins with value or key: write value.phone`},
+		{mask("value.phone", "", 0, secret.Text{}), `value.phone: mask "" is none of`},
+		{mask("value.phone", handlers.HMAC, 0, secret.Text{}), `value.phone: hmac needs a key of at least 16 bytes`},
+		{mask("value.phone", handlers.HMAC, 0, secret.New("short")), `hmac needs a key of at least 16 bytes`},
+		{mask("value.phone", handlers.Redact, 0, secret.New(maskText)), `key is a setting of hmac, not of redact`},
+		{mask("value.phone", handlers.Redact, 3, secret.Text{}), `keep is a setting of keep_last, not of redact`},
+		{mask("value.phone", handlers.KeepLast, -1, secret.Text{}), `keep is a number from 1 to 1000`},
 		{handlers.Flatten{}, `path: the rule is empty`},
 		{handlers.Flatten{Path: "map(value.a, #)"}, `as: the path map(value.a, #) isn't a field of the value: name the element with as`},
 		{handlers.Flatten{Path: "value.a", Tombstones: "x"}, `tombstones:`},
@@ -315,7 +316,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%T: error %v, want %q in it", c.config, err, c.want)
 			continue
 		}
-		if strings.Contains(err.Error(), maskKey.Reveal()) {
+		if strings.Contains(err.Error(), maskText) {
 			t.Errorf("%v shows the key", err)
 		}
 		if _, openErr := c.config.Open(t.Context()); openErr == nil {

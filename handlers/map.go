@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/internal/rule"
 	"github.com/millrace/millrace/serde"
 )
@@ -42,7 +43,7 @@ type Field struct {
 	// Characters that keep_last leaves; default 4.
 	Keep int `yaml:"keep"`
 	// Key of hmac, at least 16 bytes.
-	Key connector.Secret `yaml:"key"`
+	Key secret.Text `yaml:"key"`
 }
 
 // DefaultMap has the defaults of a Map.
@@ -169,7 +170,7 @@ func compileFields(handler string, fields []Field) ([]computed, error) {
 		problems = append(problems, err)
 		seen[f.Name] = true
 		out[i] = computed{name: f.Name, rule: e}
-		if f.Mask != "" || f.Keep != 0 || f.Key != "" {
+		if f.Mask != "" || f.Keep != 0 || f.Key.IsSet() {
 			if out[i].mask, err = newMasker(f.Mask, f.Keep, f.Key); err != nil {
 				problems = append(problems, fmt.Errorf("%s: %w", f.Name, err))
 			}

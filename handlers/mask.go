@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -39,7 +40,7 @@ type MaskedField struct {
 	// Characters that keep_last leaves; default 4.
 	Keep int `yaml:"keep"`
 	// Key of hmac, at least 16 bytes. Who has it can find a content by trying.
-	Key connector.Secret `yaml:"key"`
+	Key secret.Text `yaml:"key"`
 }
 
 // A Method is a way to mask a field.
@@ -144,8 +145,9 @@ type masker struct {
 	hashes sync.Pool // of hash.Hash
 }
 
-func newMasker(method Method, last int, key connector.Secret) (*masker, error) {
+func newMasker(method Method, last int, key secret.Text) (*masker, error) {
 	m := &masker{method: method, keep: last}
+	text, known := key.Known()
 	switch {
 	case method != Redact && method != KeepLast && method != HMAC:
 		return nil, fmt.Errorf("mask %q is none of redact, keep_last and hmac", string(method))
@@ -153,15 +155,17 @@ func newMasker(method Method, last int, key connector.Secret) (*masker, error) {
 		return nil, fmt.Errorf("keep is a setting of keep_last, not of %s", method)
 	case last < 0 || last > 1000:
 		return nil, errors.New("keep is a number from 1 to 1000")
-	case key != "" && method != HMAC:
+	case key.IsSet() && method != HMAC:
 		return nil, fmt.Errorf("key is a setting of hmac, not of %s", method)
-	case method == HMAC && len(key) < leastKey:
+	case !known:
+		return nil, errors.New("key must be known when the handler is made: read it before")
+	case method == HMAC && len(text) < leastKey:
 		return nil, fmt.Errorf("hmac needs a key of at least %d bytes, such as {method: hmac, key: \"${MASK_KEY}\"}", leastKey)
 	}
 	if last == 0 {
 		m.keep = keep
 	}
-	secret := []byte(key.Reveal())
+	secret := []byte(text)
 	m.hashes.New = func() any { return hmac.New(sha256.New, secret) }
 	return m, nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -31,7 +32,7 @@ type queueConfig struct {
 	Brokers []string           `yaml:"brokers"`
 	Topics  []string           `yaml:"topics"`
 	Group   string             `yaml:"group"`
-	Pass    connector.Secret   `yaml:"pass"`
+	Pass    secret.Text        `yaml:"pass"`
 	Wait    connector.Duration `yaml:"wait"`
 	TLS     *tlsConfig         `yaml:"tls"`
 }
@@ -221,7 +222,7 @@ sink: devnull
 	choice := func(name string, c any) Choice { return Choice{Name: name, Config: c} }
 	want := &Connector{
 		Name: "one",
-		Source: choice("queue", &queueConfig{Brokers: []string{"a:1", "b:2"}, Topics: []string{"cars"}, Group: "one", Pass: "from a file",
+		Source: choice("queue", &queueConfig{Brokers: []string{"a:1", "b:2"}, Topics: []string{"cars"}, Group: "one", Pass: secret.New("from a file"),
 			Wait: connector.Duration(90 * time.Minute), TLS: &tlsConfig{CA: "ca.pem"}}),
 		Decode: Decode{Key: choice("string", &plainConfig{}), Value: choice("json", &plainConfig{})},
 		Handlers: []Choice{
@@ -238,7 +239,7 @@ sink: devnull
 		OnGap:      connector.GapLatest,
 		MaxRecord:  1 << 20, CommitInterval: connector.Duration(5 * time.Second), DrainTimeout: connector.Duration(20 * time.Second),
 	}
-	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), cmp.Comparer(func(a, b connector.Secret) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), cmp.Comparer(func(a, b secret.Text) bool { return reflect.DeepEqual(a, b) })); diff != "" {
 		t.Error(diff)
 	}
 	two := f.Connectors[1]
@@ -445,7 +446,7 @@ overrides:
 }
 
 type signConfig struct {
-	Key connector.Secret `yaml:"key"`
+	Key secret.Text `yaml:"key"`
 }
 
 func (c signConfig) Validate() error { return nil }
@@ -454,8 +455,8 @@ func (c signConfig) Open(context.Context) (connector.Handler, error) {
 }
 
 type lockedConfig struct {
-	Pass connector.Secret `yaml:"pass"`
-	Path string           `yaml:"path"`
+	Pass secret.Text `yaml:"pass"`
+	Path string      `yaml:"path"`
 }
 
 func (c lockedConfig) Validate() error                      { return nil }

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 // A decoder fills structs from nodes and notes every mistake that it meets.
@@ -39,7 +39,7 @@ func (d *decoder) value(n *node, v reflect.Value, s setting, what string) {
 		d.list(n, v, s, what)
 	case t.Kind() == reflect.Map:
 		d.dictionary(n, v, s, what)
-	case t.Kind() == reflect.Struct && !(n.kind == scalar && readsText(t)):
+	case t.Kind() == reflect.Struct && !(readsText(t) && (n.kind == scalar || isReference(n))):
 		d.structure(n, v, what)
 	default:
 		if text, ok := d.text(n, s, t, what); ok {
@@ -204,7 +204,7 @@ func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string,
 	return "", false
 }
 
-var secretType = reflect.TypeFor[connector.Secret]()
+var secretType = reflect.TypeFor[secret.Text]()
 
 // reference reads a text that stands elsewhere.
 func (d *decoder) reference(n *node, what string) (string, bool) {

@@ -13,7 +13,7 @@
 //
 //   - A setting is an exported field with a tag yaml:"name" and a doc comment. Embedded structs, and those with
 //     the tag yaml:",inline", are read as if their fields stood in their place.
-//   - Fields are text, booleans, numbers, connector.Duration, connector.Bytes, connector.Secret, other types
+//   - Fields are text, booleans, numbers, connector.Duration, connector.Bytes, secret.Text, other types
 //     that implement encoding.TextUnmarshaler, structs and pointers to structs of these, lists, and maps by
 //     text. A text with commas is a list.
 //   - A tag kind:"rule" says that the text is an expression: it is taken as it stands, without the

@@ -10,7 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 // plan is a hash of what decides what becomes of a record: decoders, handlers, sinks, the largest record and the build. Where it is
@@ -51,8 +51,10 @@ func canonical(v reflect.Value, secrets bool) any {
 		}
 		return canonical(v.Elem(), secrets)
 	}
-	if s, ok := v.Interface().(connector.Secret); ok && secrets {
-		return s.Reveal()
+	if s, ok := v.Interface().(secret.Text); ok && secrets {
+		if text, ok := s.Known(); ok {
+			return text
+		}
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		if text, err := m.MarshalText(); err == nil {

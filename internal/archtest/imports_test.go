@@ -14,12 +14,13 @@ var layers = []struct {
 }{
 	{"serde", nil},
 	{"connector", []string{"serde"}},
-	{"internal", []string{"serde", "connector=", "internal"}},
-	{"connector/kafka", []string{"serde", "connector=", "internal"}},
-	{"connector/config", []string{"serde", "connector=", "internal"}},
+	{"connector/secret", nil},
+	{"internal", []string{"serde", "connector=", "connector/secret", "internal"}},
+	{"connector/kafka", []string{"serde", "connector=", "connector/secret", "internal"}},
+	{"connector/config", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"connector/connectortest", []string{"serde", "connector="}},
-	{"handlers", []string{"serde", "connector=", "internal"}},
-	{"sinks", []string{"serde", "connector=", "internal"}},
+	{"handlers", []string{"serde", "connector=", "connector/secret", "internal"}},
+	{"sinks", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"testbed", nil},
 	{"cmd", []string{"serde", "connector", "internal", "handlers", "sinks", "examples="}}, // the demo runs the examples' files
 	{"examples", []string{"serde", "connector", "handlers", "sinks"}},                     // no internal: an example is what users can write
@@ -107,7 +108,7 @@ var sdks = []sdk{
 	{"github.com/spf13/cobra", nil},
 	{"github.com/goccy/go-yaml", []string{"connector/config"}},
 	{"github.com/invopop/jsonschema", []string{"connector/config"}},
-	{"github.com/aws", []string{"sinks/s3"}},
+	{"github.com/aws", []string{"sinks/s3", "internal/identity", "internal/secretsmanager", "connector/kafka", "sinks/redisgeo"}},
 	{"github.com/parquet-go", nil},
 	{"github.com/apache/arrow-go", nil},
 }

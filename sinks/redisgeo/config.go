@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 // Config is the configuration of the sink redis_geo.
@@ -23,7 +24,7 @@ type Config struct {
 	// or expire, it also needs EVAL, EVALSHA, HMGET, HSET, HDEL, ZADD, ZRANGEBYSCORE, PEXPIRE and TIME, on the sets and on the keys *:millrace:*.
 	Username string `yaml:"username"`
 	// The user's password. Empty: none is sent.
-	Password connector.Secret `yaml:"password"`
+	Password secret.Text `yaml:"password"`
 	// Encryption. The server's certificate is always verified.
 	TLS TLS `yaml:"tls"`
 	// Number of the database on a single node; a cluster has 0 only.
@@ -107,7 +108,7 @@ func (c Config) Validate() error {
 	refuse(c.DB > 0 && c.Mode == modeCluster, "db: a cluster has no database %d, only 0", c.DB)
 	refuse(c.Expire < 0, "expire: is negative")
 	refuse(c.Expire > 0 && time.Duration(c.Expire) < time.Second, "expire: is %s; at least 1s", c.Expire)
-	refuse(c.Username != "" && c.Password == "", "password: the user %q needs one", c.Username)
+	refuse(c.Username != "" && !c.Password.IsSet(), "password: the user %q needs one", c.Username)
 	refuse(c.Version != "" && c.Write != writeNewest, "version: only counts with write: newest")
 	refuse(!c.TLS.Enabled && (c.TLS.CAFile != "" || c.TLS.ServerName != ""), "tls: is set, but not enabled: true")
 	if err := errors.Join(errs...); err != nil {

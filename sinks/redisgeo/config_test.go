@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 func TestValidate(t *testing.T) {
@@ -91,7 +92,7 @@ func TestCAFile(t *testing.T) {
 }
 
 func TestPasswordIsMasked(t *testing.T) {
-	c := config("redis:6379", func(c *Config) { c.Password = "hunter2" })
+	c := config("redis:6379", func(c *Config) { c.Password = secret.New("hunter2") })
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

@@ -62,7 +62,11 @@ func (c Config) options(t timeouts) (*redis.UniversalOptions, error) {
 	}
 	o := &redis.UniversalOptions{
 		Addrs: c.addrs(), DB: c.DB,
-		Username: c.Username, Password: c.Password.Reveal(), TLSConfig: tlsConfig,
+		TLSConfig: tlsConfig,
+		CredentialsProviderContext: func(ctx context.Context) (string, string, error) {
+			password, err := c.Password.Read(ctx)
+			return c.Username, password, err
+		},
 		MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		ContextTimeoutEnabled: true,

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 // replied is an error as go-redis makes it of a reply.
@@ -110,7 +111,7 @@ func TestOpenNamesTheSetting(t *testing.T) {
 		"no such host":      {config("redis.invalid:6379"), []string{"addrs", "redis.invalid"}, connector.Retryable},
 		"nobody answers":    {config(silent.Addr().String()), []string{"addrs", "timeout"}, connector.Retryable},
 		"no credentials":    {config(locked.Addr()), []string{"set username and password"}, connector.Systemic},
-		"wrong credentials": {config(locked.Addr(), func(c *Config) { c.Username, c.Password = "millrace", "hunter2" }), []string{"refuses username and password"}, connector.Systemic},
+		"wrong credentials": {config(locked.Addr(), func(c *Config) { c.Username, c.Password = "millrace", secret.New("hunter2") }), []string{"refuses username and password"}, connector.Systemic},
 		"several single":    {config(plain.Addr(), func(c *Config) { c.Addrs = []string{plain.Addr(), plain.Addr()} }), []string{"addrs: holds 2 addresses"}, connector.Systemic},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestOpenNamesTheSetting(t *testing.T) {
 			}
 		})
 	}
-	open(t, config(locked.Addr(), func(c *Config) { c.Username, c.Password = "millrace", "secret" }))
+	open(t, config(locked.Addr(), func(c *Config) { c.Username, c.Password = "millrace", secret.New("secret") }))
 }
 
 // TestDeadAddressOfSeveral: of a cluster's addresses, one is enough.

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/sinks/sinktest"
 )
 
@@ -49,7 +50,7 @@ func realCluster(t testing.TB) bed {
 func realTLS(t testing.TB) bed {
 	c := config(env(t, "MILLRACE_REDIS_TLS"), key(t))
 	c.TLS = TLS{Enabled: true, CAFile: env(t, "MILLRACE_REDIS_CA"), ServerName: "localhost"}
-	c.Username, c.Password = env(t, "MILLRACE_REDIS_USER"), connector.Secret(env(t, "MILLRACE_REDIS_PASSWORD"))
+	c.Username, c.Password = env(t, "MILLRACE_REDIS_USER"), secret.New(env(t, "MILLRACE_REDIS_PASSWORD"))
 	o, err := c.options(timeouts{})
 	if err != nil {
 		t.Fatal(err)

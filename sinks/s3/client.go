@@ -2,64 +2,45 @@ package s3
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/identity"
 )
 
 // A bucket is a client for one bucket, with what every call of the sink and the dead letter needs. It is safe for
 // concurrent use.
 type bucket struct {
 	Connection
-	client    *awss3.Client
-	transport *http.Transport
-	owner     *string // ExpectedBucketOwner
+	client *awss3.Client
+	sdk    aws.Config
+	owner  *string // ExpectedBucketOwner
 }
 
 // Close closes the connections that are idle.
 func (b *bucket) Close() error {
-	b.transport.CloseIdleConnections()
+	identity.Close(b.sdk)
 	return nil
 }
 
 const (
-	dialTimeout  = 5 * time.Second
-	callTimeout  = 30 * time.Second // of a call without much to send
-	finishing    = 5 * time.Minute  // "this can take several minutes": API reference, CompleteMultipartUpload
-	leastRate    = 128 << 10        // bytes a second: what is sent slower than that times out
-	idleTimeout  = 30 * time.Second
-	connections  = 256 // at a time; staging bounds what is under way by bytes
-	roleDuration = time.Hour
-	roleRenewal  = 5 * time.Minute // before its end
+	callTimeout = 30 * time.Second // of a call without much to send
+	finishing   = 5 * time.Minute  // "this can take several minutes": API reference, CompleteMultipartUpload
+	leastRate   = 128 << 10        // bytes a second: what is sent slower than that times out
 )
 
 // connect makes the client of valid settings. It calls nothing but what the SDK asks for credentials.
 func (c *Connection) connect(ctx context.Context) (*bucket, error) {
-	var options []func(*awsconfig.LoadOptions) error
-	if c.Region != "" {
-		options = append(options, awsconfig.WithRegion(c.Region))
-	}
-	if c.AccessKey != "" {
-		options = append(options, awsconfig.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(c.AccessKey.Reveal(), c.SecretKey.Reveal(), "")))
-	}
-	found, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	found, err := c.identity().Load(ctx, c.place())
 	if err != nil {
-		return nil, connector.Systemic.Errorf("read the configuration of the AWS SDK for %s: %w", c.place(), err)
+		return nil, err
 	}
-	b := &bucket{Connection: *c, transport: transport(found.HTTPClient)}
+	b := &bucket{Connection: *c, sdk: found}
 	if b.Region = found.Region; b.Region == "" {
 		if c.Endpoint == "" {
 			return nil, connector.Systemic.Errorf("the AWS Region of %s isn't known: set region, or AWS_REGION", c.place())
@@ -69,12 +50,8 @@ func (c *Connection) connect(ctx context.Context) (*bucket, error) {
 	if c.ExpectedBucketOwner != "" {
 		b.owner = &c.ExpectedBucketOwner
 	}
-	// A redirect is an answer: it names the bucket's region.
-	client := &http.Client{Transport: b.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	found.HTTPClient, found.Credentials = client, identity{b.assume(found.Credentials, client)}
 	b.client = awss3.NewFromConfig(found, func(o *awss3.Options) {
-		o.Region, o.BaseEndpoint, o.UsePathStyle = b.Region, endpoint(c.Endpoint), c.PathStyle
-		o.Retryer = aws.NopRetryer{} // the connector retries
+		o.Region, o.BaseEndpoint, o.UsePathStyle = b.Region, identity.Endpoint(c.Endpoint), c.PathStyle
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
@@ -83,63 +60,6 @@ func (c *Connection) connect(ctx context.Context) (*bucket, error) {
 	})
 	return b, nil
 }
-
-// endpoint is nil where AWS's own is meant, so that the environment's doesn't count.
-func endpoint(url string) *string {
-	if url == "" {
-		return nil
-	}
-	return &url
-}
-
-// transport is the SDK's, which holds the authorities of AWS_CA_BUNDLE, as one of ours.
-func transport(client aws.HTTPClient) *http.Transport {
-	from, ok := client.(*awshttp.BuildableClient)
-	if !ok {
-		from = awshttp.NewBuildableClient()
-	}
-	t := from.GetTransport() // a copy
-	t.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
-	t.IdleConnTimeout = idleTimeout
-	return t
-}
-
-// assume is the role's credentials, if there is a role. They are renewed in time.
-func (b *bucket) assume(own aws.CredentialsProvider, client *http.Client) aws.CredentialsProvider {
-	r := b.AssumeRole
-	if r.ARN == "" {
-		return own
-	}
-	asked := sts.New(sts.Options{
-		Region: b.Region, BaseEndpoint: endpoint(r.Endpoint), Credentials: own, HTTPClient: client, Retryer: aws.NopRetryer{},
-	})
-	role := stscreds.NewAssumeRoleProvider(asked, r.ARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName, o.Duration = r.SessionName, roleDuration
-		if r.ExternalID != "" {
-			o.ExternalID = aws.String(r.ExternalID.Reveal())
-		}
-	})
-	return aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow, o.ExpiryWindowJitterFrac = roleRenewal, 0.5
-	})
-}
-
-// An identity is where credentials come from. Its errors can be told from those of S3.
-type identity struct{ aws.CredentialsProvider }
-
-func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	c, err := i.CredentialsProvider.Retrieve(ctx)
-	if err != nil {
-		return c, &identityError{err}
-	}
-	return c, nil
-}
-
-type identityError struct{ err error }
-
-func (e *identityError) Error() string { return e.err.Error() }
-func (e *identityError) Unwrap() error { return e.err }
 
 // bounded ends a call that isn't answered.
 func bounded(ctx context.Context, least time.Duration, bytes int64) (context.Context, context.CancelFunc) {

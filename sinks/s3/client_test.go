@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 )
 
 // cleanEnv takes away what the machine's environment says of AWS.
@@ -68,7 +69,7 @@ func TestEnvironmentDoesNotRedirect(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	cleanEnv(t)
 	d := newDouble(t)
-	s := openStore(t, config(d.URL, func(c *Config) { c.AccessKey, c.SecretKey = "", "" }))
+	s := openStore(t, config(d.URL, func(c *Config) { c.AccessKey, c.SecretKey = secret.Text{}, secret.Text{} }))
 	_, err := s.Get(t.Context(), "k")
 	if err == nil || connector.ClassOf(err) != connector.Systemic || !strings.Contains(err.Error(), "get s3://lake/k: no credentials: ") || !strings.Contains(err.Error(), "access_key and secret_key") {
 		t.Errorf("%v: %v", connector.ClassOf(err), err)
@@ -92,7 +93,7 @@ func security(t *testing.T, status int, body string) (endpoint string, asked cha
 
 func assuming(endpoint string) func(*Config) {
 	return func(c *Config) {
-		c.AssumeRole.ARN, c.AssumeRole.ExternalID, c.AssumeRole.Endpoint = "arn:aws:iam::123456789012:role/lake", "hush-external", endpoint
+		c.AssumeRole.ARN, c.AssumeRole.ExternalID, c.AssumeRole.Endpoint = "arn:aws:iam::123456789012:role/lake", secret.New("hush-external"), endpoint
 	}
 }
 

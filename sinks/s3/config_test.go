@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/internal/lines"
 )
 
@@ -41,15 +42,15 @@ func TestValidate(t *testing.T) {
 		"endpoint with a query":     {func(c *Config) { c.Endpoint = "https://s3.example.com?x=1" }, "endpoint can't hold ?"},
 		"endpoint":                  {func(c *Config) { c.Endpoint = "http://localhost:9000" }, ""},
 
-		"access key alone":  {func(c *Config) { c.AccessKey = "hush" }, "access_key and secret_key must be set both"},
-		"secret key alone":  {func(c *Config) { c.SecretKey = "hush" }, "access_key and secret_key must be set both"},
-		"external id alone": {func(c *Config) { c.AssumeRole.ExternalID = "hush" }, "assume_role needs arn"},
+		"access key alone":  {func(c *Config) { c.AccessKey = secret.New("hush") }, "access_key and secret_key must be set both"},
+		"secret key alone":  {func(c *Config) { c.SecretKey = secret.New("hush") }, "access_key and secret_key must be set both"},
+		"external id alone": {func(c *Config) { c.AssumeRole.ExternalID = secret.New("hush") }, "assume_role needs arn"},
 		"role by name":      {func(c *Config) { c.AssumeRole.ARN = "lake" }, "assume_role.arn is"},
 		"session name": {func(c *Config) {
 			c.AssumeRole.ARN, c.AssumeRole.SessionName = "arn:aws:iam::123456789012:role/a/b", "a b"
 		}, "session_name"},
 		"external id": {func(c *Config) {
-			c.AssumeRole.ARN, c.AssumeRole.ExternalID = "arn:aws:iam::123456789012:role/a/b", "hush hush"
+			c.AssumeRole.ARN, c.AssumeRole.ExternalID = "arn:aws:iam::123456789012:role/a/b", secret.New("hush hush")
 		}, "external_id must have"},
 		"sts endpoint":       {func(c *Config) { c.AssumeRole.ARN, c.AssumeRole.Endpoint = "arn:aws:iam::123456789012:role/x", "sts" }, "assume_role.endpoint must be a URL"},
 		"role":               {func(c *Config) { c.AssumeRole.ARN = "arn:aws-cn:iam::123456789012:role/a/b" }, ""},

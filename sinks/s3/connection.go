@@ -3,13 +3,13 @@ package s3
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
+	"github.com/millrace/millrace/internal/identity"
 )
 
 // Connection is the settings by which a bucket is reached, and those of every object that is put there.
@@ -23,10 +23,12 @@ type Connection struct {
 	Endpoint string `yaml:"endpoint"`
 	// Whether the bucket's name stands in the path of a request and not in the host's name. Many S3-compatible stores want that.
 	PathStyle bool `yaml:"path_style"`
+	// Profile of the AWS SDK's shared configuration files. Empty: AWS_PROFILE, or its default.
+	Profile string `yaml:"profile"`
 	// Access key of an S3-compatible store. Empty: credentials are found as the AWS SDK does (roles of pods and instances, environment, profile).
-	AccessKey connector.Secret `yaml:"access_key"`
+	AccessKey secret.Text `yaml:"access_key"`
 	// Secret key to access_key.
-	SecretKey connector.Secret `yaml:"secret_key"`
+	SecretKey secret.Text `yaml:"secret_key"`
 	// IAM role to write as.
 	AssumeRole AssumeRole `yaml:"assume_role"`
 	// Account that has to own the bucket, 12 digits. If it is another's, every request is denied.
@@ -41,16 +43,7 @@ type Connection struct {
 }
 
 // AssumeRole is the role that STS is asked for.
-type AssumeRole struct {
-	// Which role: its ARN, such as arn:aws:iam::123456789012:role/NAME.
-	ARN string `yaml:"arn" short:"true"`
-	// What the role's trust policy wants as sts:ExternalId.
-	ExternalID connector.Secret `yaml:"external_id"`
-	// Name of the session, which CloudTrail shows.
-	SessionName string `yaml:"session_name"`
-	// URL of STS, https or http. Empty: that of AWS in region.
-	Endpoint string `yaml:"endpoint"`
-}
+type AssumeRole = identity.AssumeRole
 
 // Encryption is how S3 keeps objects.
 type Encryption struct {
@@ -72,24 +65,20 @@ const (
 	checksumNone = "none"
 )
 
-const defaultSession = "millrace"
+func defaultConnection() Connection { return Connection{Checksum: checksumCRC} }
 
-func defaultConnection() Connection {
-	return Connection{AssumeRole: AssumeRole{SessionName: defaultSession}, Checksum: checksumCRC}
+// identity is as whom the bucket is written.
+func (c *Connection) identity() identity.Config {
+	return identity.Config{Region: c.Region, Profile: c.Profile, AccessKey: c.AccessKey, SecretKey: c.SecretKey, AssumeRole: c.AssumeRole}
 }
 
 // place names the bucket in messages.
 func (c *Connection) place() string { return "s3://" + c.Bucket }
 
-// What AWS takes (IAM API reference, AssumeRole; Amazon S3 User Guide, "General purpose bucket naming rules", which old
-// buckets and other stores widen).
+// What AWS takes (Amazon S3 User Guide, "General purpose bucket naming rules", which old buckets and other stores widen).
 var (
 	bucketNames  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
 	accessPoints = regexp.MustCompile(`^arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50}$`)
-	regions      = regexp.MustCompile(`^[a-z0-9-]{2,40}$`)
-	roles        = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`)
-	sessions     = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalIDs  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 	accounts     = regexp.MustCompile(`^\d{12}$`)
 )
 
@@ -100,7 +89,7 @@ func (c *Connection) validate() []error {
 		acls = append(acls, string(a))
 	}
 	errs := []error{
-		c.validateBucket(), checkURL("endpoint", c.Endpoint), c.AssumeRole.validate(), c.Encryption.validate(),
+		c.validateBucket(), identity.CheckURL("endpoint", c.Endpoint), c.identity().Validate(), c.Encryption.validate(),
 		oneOf("acl", c.ACL, acls...), oneOf("checksum", c.Checksum, checksumCRC, checksumNone),
 	}
 	refuse := func(when bool, format string, args ...any) {
@@ -109,8 +98,6 @@ func (c *Connection) validate() []error {
 		}
 	}
 	refuse(c.Checksum == "", "checksum is empty; it must be one of crc32c, none")
-	refuse(c.Region != "" && !regions.MatchString(c.Region), "region is %q; it must be one such as eu-west-1", c.Region)
-	refuse((c.AccessKey == "") != (c.SecretKey == ""), "access_key and secret_key must be set both, or neither")
 	refuse(c.ExpectedBucketOwner != "" && c.Endpoint == "" && !accounts.MatchString(c.ExpectedBucketOwner),
 		"expected_bucket_owner is %q; it must be an account of 12 digits", c.ExpectedBucketOwner)
 	return errs
@@ -130,22 +117,6 @@ func (c *Connection) validateBucket() error {
 	return nil
 }
 
-func (r *AssumeRole) validate() error {
-	switch {
-	case r.ARN == "" && (r.ExternalID != "" || r.Endpoint != ""):
-		return errors.New("assume_role needs arn: the role")
-	case r.ARN == "":
-		return nil
-	case !roles.MatchString(r.ARN):
-		return fmt.Errorf("assume_role.arn is %q; it must be one such as arn:aws:iam::123456789012:role/NAME", r.ARN)
-	case r.ExternalID != "" && (len(r.ExternalID) > 1224 || !externalIDs.MatchString(r.ExternalID.Reveal())):
-		return errors.New("assume_role.external_id must have 2 to 1,224 letters, digits and _ + = , . @ : / -")
-	case !sessions.MatchString(r.SessionName):
-		return fmt.Errorf("assume_role.session_name is %q; it must have 2 to 64 letters, digits and _ + = , . @ -", r.SessionName)
-	}
-	return checkURL("assume_role.endpoint", r.Endpoint)
-}
-
 func (e *Encryption) validate() error {
 	if err := oneOf("encryption.type", e.Type, sseS3, sseKMS, dsseKMS); err != nil {
 		return err
@@ -155,22 +126,6 @@ func (e *Encryption) validate() error {
 		return errors.New("encryption.kms_key needs encryption.type sse_kms or dsse_kms")
 	case e.BucketKey && e.Type != sseKMS:
 		return errors.New("encryption.bucket_key needs encryption.type sse_kms")
-	}
-	return nil
-}
-
-func checkURL(name, text string) error {
-	if text == "" {
-		return nil
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return fmt.Errorf("%s must be a URL such as https://s3.example.com or http://localhost:9000", name)
-	case u.User != nil:
-		return fmt.Errorf("%s can't hold credentials: set access_key and secret_key", name)
-	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s can't hold ? or #", name)
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/millrace/millrace/internal/chain"
+
+	"github.com/millrace/millrace/connector/secret"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -293,7 +295,7 @@ func (d *double) read(key string) ([]byte, bool, error) {
 func config(endpoint string, change ...func(*Config)) Config {
 	c := DefaultConfig()
 	c.Bucket, c.Endpoint, c.PathStyle = bucketName, endpoint, true
-	c.AccessKey, c.SecretKey = "id", "hush-hush"
+	c.AccessKey, c.SecretKey = secret.New("id"), secret.New("hush-hush")
 	for _, f := range change {
 		f(&c)
 	}

@@ -16,6 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/identity"
 )
 
 // An operation is a call of S3, as messages name it, and the right that it needs.
@@ -186,7 +187,7 @@ func (b *bucket) failure(o operation, key string, err error) error {
 
 // judge is the verdict on an error, and what it says.
 func (b *bucket) judge(o operation, a *answer, err error) (verdict, string) {
-	if unknown, ok := errors.AsType[*identityError](err); ok {
+	if unknown, ok := errors.AsType[*identity.Error](err); ok {
 		return b.judgeIdentity(a, unknown)
 	}
 	if a.status == 0 && a.code == "" {
@@ -237,7 +238,7 @@ func (b *bucket) regionHint(a *answer) string {
 }
 
 // judgeIdentity is the verdict where there were no credentials to sign with.
-func (b *bucket) judgeIdentity(a *answer, err *identityError) (verdict, string) {
+func (b *bucket) judgeIdentity(a *answer, err *identity.Error) (verdict, string) {
 	text, about := err.Error(), "give this process credentials (a role of the pod or instance, AWS_PROFILE, the environment), or set access_key and secret_key"
 	if b.AssumeRole.ARN != "" {
 		about = fmt.Sprintf("look at assume_role: the trust policy of %s, external_id, and whether the process's own credentials may call sts:AssumeRole", b.AssumeRole.ARN)

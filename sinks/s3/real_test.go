@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/chain/chaintest"
 	"github.com/millrace/millrace/internal/letter"
@@ -37,7 +38,7 @@ func fresh(t testing.TB, server *testbed.S3, change ...func(*Config)) Config {
 func as(user *testbed.S3, bucket string, change ...func(*Config)) Config {
 	c := DefaultConfig()
 	c.Bucket, c.Region, c.Endpoint, c.PathStyle = bucket, user.Region, user.Endpoint, true
-	c.AccessKey, c.SecretKey = connector.Secret(user.AccessKey), connector.Secret(user.SecretKey)
+	c.AccessKey, c.SecretKey = secret.New(user.AccessKey), secret.New(user.SecretKey)
 	for _, f := range change {
 		f(&c)
 	}
@@ -247,8 +248,8 @@ func TestRealSettings(t *testing.T) {
 	}{
 		"no such bucket":    {changed(func(c *Config) { c.Bucket += "-x" }), "NoSuchBucket"},
 		"wrong region":      {changed(func(c *Config) { c.Region = "eu-west-1" }), "the bucket is in region us-east-1: set region to that, not eu-west-1"},
-		"unknown key":       {changed(func(c *Config) { c.AccessKey = "nobody" }), "look at access_key"},
-		"wrong secret":      {changed(func(c *Config) { c.SecretKey = "hush-hush" }), "look at secret_key"},
+		"unknown key":       {changed(func(c *Config) { c.AccessKey = secret.New("nobody") }), "look at access_key"},
+		"wrong secret":      {changed(func(c *Config) { c.SecretKey = secret.New("hush-hush") }), "look at secret_key"},
 		"another's bucket":  {changed(func(c *Config) { c.ExpectedBucketOwner = "somebody" }), "expected_bucket_owner"},
 		"no rights":         {limited("s3:GetBucketLocation"), "s3:ListBucket on "},
 		"may not list":      {limited("s3:PutObject", "s3:GetObject"), "s3:ListBucket on "},

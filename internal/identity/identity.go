@@ -1,0 +1,168 @@
+package identity
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/secret"
+)
+
+const (
+	dialTimeout  = 5 * time.Second
+	callTimeout  = 10 * time.Second // of a call of STS
+	idleTimeout  = 30 * time.Second
+	connections  = 256 // at a time; who calls bounds what is under way
+	roleDuration = time.Hour
+	roleRenewal  = 5 * time.Minute // before its end
+	keyRenewal   = 5 * time.Minute // how often the place that an access key is kept at is asked
+
+	defaultSession = "millrace"
+)
+
+// Load finds region and credentials. what names in messages what they are for. Nothing is called but what the SDK asks for a profile; credentials are
+// retrieved when they are needed, renewed 5 minutes before their end, and their errors are of type *Error. The HTTP client follows no
+// redirect, and calls aren't retried: the connector retries. Region may be empty.
+func (c Config) Load(ctx context.Context, what string) (aws.Config, error) {
+	var options []func(*awsconfig.LoadOptions) error
+	if c.Region != "" {
+		options = append(options, awsconfig.WithRegion(c.Region))
+	}
+	if c.Profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(c.Profile))
+	}
+	if c.AccessKey.IsSet() {
+		options = append(options, awsconfig.WithCredentialsProvider(aws.NewCredentialsCache(accessKey{c.AccessKey, c.SecretKey})))
+	}
+	found, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, connector.Systemic.Errorf("read the configuration of the AWS SDK for %s: %w", what, err)
+	}
+	found.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	// A redirect is an answer: S3's names the bucket's region.
+	found.HTTPClient = &http.Client{
+		Transport:     transport(found.HTTPClient),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	found.Credentials = provider{c.AssumeRole.provide(found)}
+	return found, nil
+}
+
+// transport is the SDK's, which holds the authorities of AWS_CA_BUNDLE, as one of ours.
+func transport(client aws.HTTPClient) *http.Transport {
+	from, ok := client.(*awshttp.BuildableClient)
+	if !ok {
+		from = awshttp.NewBuildableClient()
+	}
+	t := from.GetTransport() // a copy
+	t.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections, connections
+	t.IdleConnTimeout = idleTimeout
+	return t
+}
+
+// Close closes the connections that are idle.
+func Close(c aws.Config) {
+	if client, ok := c.HTTPClient.(*http.Client); ok {
+		client.CloseIdleConnections()
+	}
+}
+
+// An accessKey is a user's, which may be kept at a place that is asked again now and then.
+type accessKey struct{ key, secret secret.Text }
+
+func (k accessKey) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	id, err := k.key.Read(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	text, err := k.secret.Read(ctx)
+	c := aws.Credentials{AccessKeyID: id, SecretAccessKey: text, Source: "millrace"}
+	_, fixed := k.secret.Known()
+	if !fixed {
+		c.CanExpire, c.Expires = true, time.Now().Add(keyRenewal)
+	}
+	return c, err
+}
+
+// provide is the role's credentials, if there is a role. They are renewed in time.
+func (r AssumeRole) provide(own aws.Config) aws.CredentialsProvider {
+	if r.ARN == "" {
+		return own.Credentials
+	}
+	asked := sts.New(sts.Options{
+		Region: cmp.Or(own.Region, "us-east-1"), BaseEndpoint: Endpoint(r.Endpoint), Credentials: own.Credentials, HTTPClient: own.HTTPClient, Retryer: aws.NopRetryer{},
+	})
+	return aws.NewCredentialsCache(role{r, asked}, func(o *aws.CredentialsCacheOptions) {
+		o.ExpiryWindow, o.ExpiryWindowJitterFrac = roleRenewal, 0.5
+	})
+}
+
+// A role is asked for anew each time, with the external id that counts then.
+type role struct {
+	AssumeRole
+	sts *sts.Client
+}
+
+func (r role) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	id, err := r.ExternalID.Read(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return stscreds.NewAssumeRoleProvider(r.sts, r.ARN, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName, o.Duration = cmp.Or(r.SessionName, defaultSession), roleDuration
+		if id != "" {
+			o.ExternalID = &id
+		}
+	}).Retrieve(ctx)
+}
+
+// Endpoint is a setting as the SDK takes it: nil where AWS's own is meant, so that the environment's doesn't count.
+func Endpoint(url string) *string {
+	if url == "" {
+		return nil
+	}
+	return &url
+}
+
+// A provider's errors can be told from those of the service that is called.
+type provider struct{ aws.CredentialsProvider }
+
+func (p provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := p.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return c, &Error{err}
+	}
+	return c, nil
+}
+
+// An Error is why there are no credentials.
+type Error struct{ err error }
+
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// Principal is who the credentials belong to, by STS: the ARN of a user, or of a role's session. endpoint is that of STS, "" for AWS's.
+func Principal(ctx context.Context, c aws.Config, endpoint string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	asked := sts.NewFromConfig(c, func(o *sts.Options) {
+		o.Region, o.BaseEndpoint = cmp.Or(c.Region, "us-east-1"), Endpoint(endpoint)
+	})
+	answer, err := asked.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(answer.Arn), nil
+}
