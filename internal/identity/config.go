@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 
@@ -89,6 +90,19 @@ func CheckURL(name, text string) error {
 		return fmt.Errorf("%s can't hold credentials: set access_key and secret_key", name)
 	case u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%s can't hold ? or #", name)
+	case isLinkLocal(u.Hostname()):
+		return fmt.Errorf("%s is a link-local address: credentials of instances and pods are served there, and nothing else", name)
 	}
 	return nil
+}
+
+// isLinkLocal reports whether a host is where instances and pods are given their credentials (169.254.169.254,
+// 169.254.170.2, 169.254.170.23, fd00:ec2::254 and fd00:ec2::23).
+func isLinkLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap()
+	return ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/32").Contains(ip)
 }
