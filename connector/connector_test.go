@@ -470,6 +470,50 @@ func TestPoisonIsBuriedBeforeTheOffsetMoves(t *testing.T) {
 	})
 }
 
+// A record that makes a decoder or a handler panic is buried, and its neighbours are delivered.
+func TestAPanicBuriesItsRecord(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		log.Append(p0, R{Value: "first"}, R{Value: "decode"}, R{Value: "middle"}, R{Value: "handle"}, R{Value: "last"})
+		dead := &connectortest.DeadLetter{}
+		s := newSink()
+		r := start(t, log, loading(s), connector.WithDeadLetter(dead), connector.WithDecoder(panicking{}),
+			connector.WithHandlers(connector.HandlerFunc(func(_ context.Context, b *connector.Batch) error {
+				for i := range b.Len() {
+					if string(b.At(i).RawValue) == "handle" {
+						panic(errors.New("a handler's"))
+					}
+				}
+				return nil
+			})))
+		r.consumer.Assign(p0)
+		r.waitCommitted(p0, 5)
+		if got := s.values(); len(got) != 3 {
+			t.Errorf("delivered %q", got)
+		}
+		fs := dead.Buried()
+		if len(fs) != 2 {
+			t.Fatalf("buried %+v", fs)
+		}
+		for i, want := range []string{"panic at connector_test.go:", "panic at connector_test.go:"} {
+			if !strings.Contains(fs[i].Err.Error(), want) || len(fs[i].Err.Error()) > 400 {
+				t.Errorf("buried because of %v", fs[i].Err)
+			}
+		}
+	})
+}
+
+// panicking is a decoder with a mistake.
+type panicking struct{ serde.BytesDecoder }
+
+func (d panicking) Decode(ctx context.Context, t *serde.Tape, topic string, data []byte) (serde.Value, error) {
+	if string(data) == "decode" {
+		var none []int
+		_ = none[len(data)]
+	}
+	return d.BytesDecoder.Decode(ctx, t, topic, data)
+}
+
 func TestWithoutDeadLetterThePartitionStopsAtTheRecord(t *testing.T) {
 	for _, where := range []string{"decode", "load"} {
 		t.Run(where, func(t *testing.T) {

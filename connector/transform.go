@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/millrace/millrace/serde"
@@ -207,13 +210,39 @@ func (p *pass) view(records []Record) *Batch {
 	return &Batch{source: *p.source, tape: p.tape, records: records}
 }
 
+// guarded calls apply. A panic is an error for ever: a record that makes a decoder or a handler panic would stop the process
+// after each restart, and all other partitions with it. What Go can't recover, such as a stack that overflows, limits prevent.
+func guarded(ctx context.Context, view *Batch, apply func(context.Context, *Batch) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = Permanent.Errorf("panic%s: %.256s", panicked(), fmt.Sprint(r))
+		}
+	}()
+	return apply(ctx, view)
+}
+
+// panicked is where the panic that is being recovered came from, " at file.go:12", as far as it is known.
+func panicked() string {
+	callers := make([]uintptr, 16)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "runtime.") && f.File != "" {
+			return fmt.Sprintf(" at %s:%d", path.Base(f.File), f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
 // attempt applies the function to a view of the records. An error without a view means that none of them was processed.
 func (p *pass) attempt(ctx context.Context, records []Record, apply func(context.Context, *Batch) error) (*Batch, error) {
 	if !p.inPlace {
 		records = append(p.buffer(), records...)
 	}
 	view := p.view(records)
-	err := apply(ctx, view)
+	err := guarded(ctx, view, apply)
 	if err == nil {
 		return view, nil
 	}
@@ -224,7 +253,7 @@ func (p *pass) attempt(ctx context.Context, records []Record, apply func(context
 	view = p.view(slices.Clone(records))
 	for i := range records {
 		one := p.view([]Record{records[i]})
-		err := apply(ctx, one)
+		err := guarded(ctx, one, apply)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
