@@ -9,6 +9,16 @@
 //	brokers := testbed.Kafka(t)          // shared: don't stop it
 //	brokers := testbed.StartKafka(t, testbed.KafkaOptions{Nodes: 3}) // its own: kill and pause at will
 //
+// A test of authentication and rights starts a Kafka with StartSecureKafka: SCRAM, PLAIN, client certificates, and
+// MSK's IAM by a plug-in of the broker's (iam/*.java) that checks signatures against a table of credentials, which
+// the test and moto's STS fill. Its plain listener stays, for what the test does itself:
+//
+//	brokers := testbed.StartSecureKafka(t, testbed.SecureOptions{Reauth: 4 * time.Second})
+//	topic := brokers.Topic(t, 1)
+//	keys := brokers.Credentials.NewSession(t, "mover", "pod-1", time.Hour)
+//	brokers.Allow(t, "User:"+keys.Principal, kmsg.ACLResourceTypeTopic, topic, kmsg.ACLOperationRead)
+//	client := brokers.Connect(t, testbed.IAM, kgo.SASL(...))
+//
 // Shared services are those that the command in testbed/run has started once for all
 // packages, named by the environment variables MILLRACE_*. Without these a
 // test starts its own, which ends with the test.

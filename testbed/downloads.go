@@ -28,12 +28,13 @@ type Download struct {
 	Get  func(context.Context) (path string, err error)
 }
 
-// Downloads are the programs that no package of Debian has.
+// Downloads are the programs that no package of Debian has. The plug-in needs Kafka's jars, which are fetched before.
 func Downloads() []Download {
 	return []Download{
 		{"Kafka 4.3.1", "56 MB from Maven Central", KafkaJars},
 		{"versitygw " + gatewayVersion, "2 to 8 minutes to compile", S3Gateway},
 		{"moto " + motoVersion, "320 MB from PyPI", motoPython},
+		{"Kafka's IAM plug-in", "seconds to compile", IAMPlugin},
 	}
 }
 

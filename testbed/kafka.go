@@ -23,6 +23,9 @@ var log4j []byte
 type KafkaOptions struct {
 	Nodes  int               // default 1; records, offsets and transactions are kept on up to 3 of them
 	Config map[string]string // of every node, over the defaults: {"message.max.bytes": "16777216"}
+
+	classes string   // a folder of plug-ins; may be empty
+	format  []string // arguments of the storage tool
 }
 
 // Brokers are a Kafka cluster, of one node or more.
@@ -31,8 +34,8 @@ type Brokers struct {
 	Nodes []*Process // in the order of Addrs, ids from 1; none where the cluster is shared
 }
 
-// The listeners of a node. CLIENT is what tests use and what authentication will be added to. Brokers
-// talk to each other on PEER, and to the quorum on CONTROLLER: these stay plain.
+// The listeners of a node. CLIENT is what tests use. Brokers talk to each other on PEER, and to the quorum
+// on CONTROLLER. All are plain: see StartSecureKafka for others.
 const (
 	clientListener = iota
 	peerListener
@@ -42,16 +45,20 @@ const (
 
 // startKafka starts a cluster that keeps its data in dir.
 func startKafka(ctx context.Context, dir string, o KafkaOptions) (*Brokers, error) {
+	ports, err := freePorts(max(1, o.Nodes) * listeners)
+	if err != nil {
+		return nil, err
+	}
+	return startKafkaOn(ctx, dir, ports, o)
+}
+
+// startKafkaOn starts a cluster on ports, which are as many as its nodes have listeners.
+func startKafkaOn(ctx context.Context, dir string, ports []int, o KafkaOptions) (*Brokers, error) {
 	jars, err := KafkaJars(ctx)
 	if err != nil {
 		return nil, err
 	}
-	java, err := findJava()
-	if err != nil {
-		return nil, err
-	}
-	nodes := max(1, o.Nodes)
-	ports, err := freePorts(nodes * listeners)
+	java, err := findJava("java")
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +72,14 @@ func startKafka(ctx context.Context, dir string, o KafkaOptions) (*Brokers, erro
 	cluster := base64.RawURLEncoding.EncodeToString(id[:])
 
 	b := &Brokers{}
+	nodes := len(ports) / listeners
+	classpath := jars + "/*"
+	if o.classes != "" {
+		classpath += string(os.PathListSeparator) + o.classes
+	}
 	// The first compiler alone: a node starts in two thirds of the time and of the work.
 	jvm := []string{java, "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dlog4j2.configurationFile=" + logging, "-cp", jars + "/*"}
+		"-Dlog4j2.configurationFile=" + logging, "-cp", classpath}
 	formatted := make(chan error, nodes)
 	for i := range nodes {
 		name := "kafka-" + strconv.Itoa(i+1)
@@ -75,7 +87,7 @@ func startKafka(ctx context.Context, dir string, o KafkaOptions) (*Brokers, erro
 		if err := os.WriteFile(file, properties(dir, i+1, ports, o.Config), 0o600); err != nil {
 			return nil, fmt.Errorf("start %s: %w", name, err)
 		}
-		go func() { formatted <- format(ctx, jvm, file, cluster) }()
+		go func() { formatted <- format(ctx, jvm, file, cluster, o.format) }()
 		addr := local(ports[i*listeners+clientListener])
 		b.Addrs = append(b.Addrs, addr)
 		b.Nodes = append(b.Nodes, &Process{
@@ -98,9 +110,9 @@ func startKafka(ctx context.Context, dir string, o KafkaOptions) (*Brokers, erro
 }
 
 // format prepares a node's folder for its data.
-func format(ctx context.Context, jvm []string, file, cluster string) error {
+func format(ctx context.Context, jvm []string, file, cluster string, more []string) error {
 	args := append(slices.Clone(jvm[1:]), "kafka.tools.StorageTool", "format", "-c", file, "-t", cluster)
-	cmd := exec.CommandContext(ctx, jvm[0], args...)
+	cmd := exec.CommandContext(ctx, jvm[0], append(args, more...)...)
 	Contain(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("format kafka's storage: %w:\n%s", err, out)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -187,13 +186,5 @@ func (r *Redis) Client(t testing.TB) redis.UniversalClient {
 // TLS returns a configuration that trusts the service's authority and no other.
 func (r *Redis) TLS(t testing.TB) *tls.Config {
 	t.Helper()
-	ca, err := os.ReadFile(r.CAFile)
-	if err != nil {
-		t.Fatalf("read the certificate authority: %v", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca) {
-		t.Fatalf("%s holds no certificate", r.CAFile)
-	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return trusting(t, r.CAFile)
 }

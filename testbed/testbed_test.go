@@ -10,6 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 func TestFreePorts(t *testing.T) {
@@ -81,6 +84,117 @@ func TestAuthority(t *testing.T) {
 	}
 	if verify(x509.NewCertPool(), "127.0.0.1") == nil {
 		t.Error("the certificate needs no authority")
+	}
+}
+
+// Clients' certificates hold by the intermediate authority's, which their files bring along.
+func TestIntermediate(t *testing.T) {
+	b := &SecureBrokers{dir: t.TempDir(), CAFile: filepath.Join(t.TempDir(), "ca.crt")}
+	if err := b.certify(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		issue func(testing.TB, string) (certFile, keyFile string)
+		chain int
+		holds bool
+	}{
+		"client":  {b.ClientCert, 2, true},
+		"expired": {b.ExpiredCert, 2, false},
+		"foreign": {b.ForeignCert, 1, false},
+	} {
+		cert, err := tls.LoadX509KeyPair(c.issue(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(cert.Certificate) != c.chain {
+			t.Errorf("%s: a chain of %d", name, len(cert.Certificate))
+		}
+		between := x509.NewCertPool()
+		for _, der := range cert.Certificate[1:] {
+			ca, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			between.AddCert(ca)
+		}
+		_, err = cert.Leaf.Verify(x509.VerifyOptions{Roots: b.TLSConfig(t).RootCAs, Intermediates: between})
+		if (err == nil) != c.holds {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	server, err := tls.LoadX509KeyPair(b.keyStore(), b.keyStore())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "localhost", iamHost} {
+		if err := server.Leaf.VerifyHostname(host); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The broker's plug-in reads the table as it is written here.
+func TestCredentialTable(t *testing.T) {
+	table, err := newCredentialTable(filepath.Join(t.TempDir(), "table"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() string {
+		text, err := os.ReadFile(table.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if text := read(); text != "" {
+		t.Errorf("a new table holds %q", text)
+	}
+	user := table.NewUser(t, "alice")
+	want := user.AccessKeyID + "\t" + user.SecretAccessKey + "\t\t0\tarn:aws:iam::111122223333:user/alice\n"
+	if text := read(); text != want {
+		t.Errorf("the table holds %q, want %q", text, want)
+	}
+	table.Remove(t, user.AccessKeyID)
+	ends := time.UnixMilli(1_700_000_000_123)
+	session := Credentials{
+		Credentials: aws.Credentials{AccessKeyID: "k", SecretAccessKey: "s", SessionToken: "t", CanExpire: true, Expires: ends},
+		Principal:   AssumedRole("role", "pod"),
+	}
+	table.Put(t, session)
+	if text := read(); text != "k\ts\tt\t1700000000123\tarn:aws:sts::111122223333:assumed-role/role/pod\n" {
+		t.Errorf("the table holds %q", text)
+	}
+	table.Expire(t, "k")
+	if text := read(); strings.Contains(text, "1700000000123") || strings.Contains(text, "\t0\t") {
+		t.Errorf("the table holds %q", text)
+	}
+	session.Principal = "a\tb"
+	if err := table.put(session); err == nil {
+		t.Error("a principal with a tab was taken")
+	}
+}
+
+// The node listens on 127.0.0.1 alone, and is known by MSK's name on one listener.
+func TestSecureProperties(t *testing.T) {
+	b := &SecureBrokers{Username: "u", Password: "p", Region: iamRegion, addrs: map[Listener]string{}, Credentials: &CredentialTable{file: "table"}}
+	got := b.properties([]int{1, 2, 3, 4, 5, 6, 7, 8, 9}, 4*time.Second)
+	for key, want := range map[string]string{
+		"listeners": "CLIENT://127.0.0.1:1,PEER://127.0.0.1:2,CONTROLLER://127.0.0.1:3,SCRAM://127.0.0.1:4,PLAIN://127.0.0.1:5," +
+			"MTLS://127.0.0.1:6,TLS://127.0.0.1:7,IAM://127.0.0.1:8,IAMLOCAL://127.0.0.1:9",
+		"advertised.listeners": "CLIENT://127.0.0.1:1,PEER://127.0.0.1:2,SCRAM://127.0.0.1:4,PLAIN://127.0.0.1:5," +
+			"MTLS://127.0.0.1:6,TLS://127.0.0.1:7,IAM://" + iamHost + ":8,IAMLOCAL://127.0.0.1:9",
+		"listener.name.iam.sasl.enabled.mechanisms":                        "AWS_MSK_IAM,OAUTHBEARER",
+		"listener.name.iam.aws_msk_iam.sasl.jaas.config":                   `IamLoginModule required table="table" attempts="" region="us-east-1";`,
+		"listener.name.iamlocal.oauthbearer.connections.max.reauth.ms":     "4000",
+		"listener.name.scram.scram-sha-512.connections.max.reauth.ms":      "4000",
+		"listener.name.iam.oauthbearer.sasl.server.callback.handler.class": "IamCallbackHandler",
+	} {
+		if got[key] != want {
+			t.Errorf("%s = %s\nwant %s", key, got[key], want)
+		}
+	}
+	if b.Addr(IAM) != iamHost+":8" || b.Addr(MTLS) != "127.0.0.1:6" {
+		t.Errorf("addresses %v", b.addrs)
 	}
 }
 
@@ -176,5 +290,22 @@ func TestInstallElsewhere(t *testing.T) {
 	err := Install(t.Context(), Tools())
 	if err == nil || !strings.Contains(err.Error(), "install by hand") || !strings.Contains(err.Error(), "redis-server") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestJavaVersion(t *testing.T) {
+	for said, want := range map[string]string{
+		"openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime Environment": "17",
+		"javac 21.0.2\n":    "21",
+		"javac 1.8.0_402":   "1",
+		"command not found": "",
+	} {
+		got := ""
+		if m := javaVersion.FindStringSubmatch(said); m != nil {
+			got = m[1]
+		}
+		if got != want {
+			t.Errorf("%q is version %q, want %q", said, got, want)
+		}
 	}
 }

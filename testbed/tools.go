@@ -27,8 +27,10 @@ func (t Tool) Path() (string, error) { return t.find() }
 // Tools are the programs that the test bed needs besides Go.
 func Tools() []Tool {
 	return []Tool{
-		{"java", []string{"default-jre-headless"}, "runs Kafka (Java 17 or newer)", findJava},
+		{"java", []string{"default-jdk-headless"}, "runs Kafka (Java 17 or newer)", java("java")},
+		{"javac", []string{"default-jdk-headless"}, "compiles Kafka's IAM plug-in", java("javac")},
 		{"mvn", []string{"maven"}, "fetches Kafka's jars", inPath("mvn")},
+		{"openssl", []string{"openssl"}, "encrypts private keys", inPath("openssl")},
 		{"redis-server", []string{"redis-server"}, "the Redis services", inPath("redis-server")},
 		{"python3", []string{"python3", "python3-venv"}, "moto (Python 3.10 or newer)", findVenv},
 		{"gcc", []string{"gcc", "libc6-dev"}, "go test -race", findCompiler},
@@ -97,18 +99,23 @@ func inPath(name string) func() (string, error) {
 	}
 }
 
-var javaVersion = regexp.MustCompile(`version "(\d+)`)
+// What they print: openjdk version "17.0.15" 2025-04-15, javac 17.0.15.
+var javaVersion = regexp.MustCompile(`(?:version "|javac )(\d+)`)
 
-// findJava takes the first Java that Kafka 4 runs on: JAVA_HOME's, the PATH's, another that Debian holds.
-func findJava() (string, error) {
+func java(program string) func() (string, error) {
+	return func() (string, error) { return findJava(program) }
+}
+
+// findJava takes the first java, or javac, that is new enough for Kafka 4: JAVA_HOME's, the PATH's, another that Debian holds.
+func findJava(program string) (string, error) {
 	var candidates []string
 	if home := os.Getenv("JAVA_HOME"); home != "" {
-		candidates = append(candidates, filepath.Join(home, "bin", "java"))
+		candidates = append(candidates, filepath.Join(home, "bin", program))
 	}
-	if path, err := exec.LookPath("java"); err == nil {
+	if path, err := exec.LookPath(program); err == nil {
 		candidates = append(candidates, path)
 	}
-	others, _ := filepath.Glob("/usr/lib/jvm/*/bin/java") // the pattern is well-formed
+	others, _ := filepath.Glob("/usr/lib/jvm/*/bin/" + program) // the pattern is well-formed
 	old := ""
 	for _, path := range append(candidates, others...) {
 		out, err := exec.Command(path, "-version").CombinedOutput()
@@ -121,7 +128,7 @@ func findJava() (string, error) {
 		}
 		old = fmt.Sprintf(" (%s is Java %s)", path, m[1])
 	}
-	return "", fmt.Errorf("java 17 or newer isn't installed%s", old)
+	return "", fmt.Errorf("%s 17 or newer isn't installed%s", program, old)
 }
 
 // findCompiler takes cc only if it finds the C library's headers.
