@@ -23,8 +23,10 @@ type Config struct {
 	// The ACL user; empty is the user default. It needs GEOADD and ZREM on the sets. With write: newest
 	// or expire, it also needs EVAL, EVALSHA, HMGET, HSET, HDEL, ZADD, ZRANGEBYSCORE, PEXPIRE and TIME, on the sets and on the keys *:millrace:*.
 	Username string `yaml:"username"`
-	// The user's password. Empty: none is sent.
+	// The user's password. Empty: none is sent. After Redis has refused it, its place is asked for a newer one.
 	Password secret.Text `yaml:"password"`
+	// IAM authentication to Amazon ElastiCache, instead of a password: username is the user's id then, and tls must be enabled.
+	IAM IAM `yaml:"iam"`
 	// Encryption. The server's certificate is always verified.
 	TLS TLS `yaml:"tls"`
 	// Number of the database on a single node; a cluster has 0 only.
@@ -95,6 +97,7 @@ func (c Config) Validate() error {
 		oneOf("on_tombstone", c.OnTombstone, tombstoneFail, tombstoneIgnore, tombstoneRemove),
 		oneOf("write", c.Write, writeFast, writeNewest),
 		c.validateKey(),
+		c.validateIAM(),
 	}
 	refuse := func(when bool, format string, args ...any) {
 		if when {
@@ -108,7 +111,7 @@ func (c Config) Validate() error {
 	refuse(c.DB > 0 && c.Mode == modeCluster, "db: a cluster has no database %d, only 0", c.DB)
 	refuse(c.Expire < 0, "expire: is negative")
 	refuse(c.Expire > 0 && time.Duration(c.Expire) < time.Second, "expire: is %s; at least 1s", c.Expire)
-	refuse(c.Username != "" && !c.Password.IsSet(), "password: the user %q needs one", c.Username)
+	refuse(c.Username != "" && !c.Password.IsSet() && !c.IAM.inUse(), "password: the user %q needs one", c.Username)
 	refuse(c.Version != "" && c.Write != writeNewest, "version: only counts with write: newest")
 	refuse(!c.TLS.Enabled && (c.TLS.CAFile != "" || c.TLS.ServerName != ""), "tls: is set, but not enabled: true")
 	if err := errors.Join(errs...); err != nil {

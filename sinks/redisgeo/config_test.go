@@ -52,6 +52,19 @@ func TestValidate(t *testing.T) {
 		"db of a cluster":      {func(c *Config) { c.DB, c.Mode = 1, modeCluster }, "db: "},
 		"user only":            {func(c *Config) { c.Username = "u" }, "password: "},
 		"tls not enabled":      {func(c *Config) { c.TLS.CAFile = "ca.pem" }, "tls: "},
+
+		"iam":                    {byIAM, ""},
+		"iam, as AWS finds it":   {func(c *Config) { byIAM(c); c.IAM = IAM{Cache: "my-cache"} }, ""},
+		"iam without a cache":    {func(c *Config) { byIAM(c); c.IAM.Cache = "" }, `iam.cache: is ""`},
+		"iam with an endpoint":   {func(c *Config) { byIAM(c); c.IAM.Cache = "my-cache.abc.cache.amazonaws.com" }, "iam.cache: is"},
+		"iam without a user":     {func(c *Config) { byIAM(c); c.Username = "" }, "username: iam"},
+		"iam and a password":     {func(c *Config) { byIAM(c); c.Password = secret.New("hunter2") }, "password: iam"},
+		"iam without TLS":        {func(c *Config) { byIAM(c); c.TLS = TLS{} }, "tls: iam"},
+		"iam of half a key":      {func(c *Config) { byIAM(c); c.IAM.SecretKey = secret.Text{} }, "iam: access_key and secret_key"},
+		"iam of a bad role":      {func(c *Config) { byIAM(c); c.IAM.AssumeRole.ARN = "geo" }, "iam: assume_role.arn"},
+		"serverless single node": {func(c *Config) { byIAM(c); c.IAM.Serverless, c.Mode = true, modeSingle }, "mode: a serverless"},
+		"too rare":               {func(c *Config) { byIAM(c); c.IAM.ReauthAfter = connector.Duration(12 * time.Hour) }, "iam.reauth_after: is 12h"},
+		"too often":              {func(c *Config) { byIAM(c); c.IAM.ReauthAfter = connector.Duration(time.Millisecond) }, "iam.reauth_after: is 1ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config("redis:6379", tc.change)
@@ -92,7 +105,7 @@ func TestCAFile(t *testing.T) {
 }
 
 func TestPasswordIsMasked(t *testing.T) {
-	c := config("redis:6379", func(c *Config) { c.Password = secret.New("hunter2") })
+	c := config("redis:6379", byIAM, func(c *Config) { c.Password, c.IAM.SecretKey = secret.New("hunter2"), secret.New("hunter2") })
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)

@@ -20,14 +20,14 @@ import (
 type timeouts struct{ dial, reply time.Duration }
 
 // connect makes the client for what the server is, and makes sure that it answers.
-func (c Config) connect(ctx context.Context, t timeouts) (redis.UniversalClient, error) {
-	o, err := c.options(t)
+func (c Config) connect(ctx context.Context, l *login, t timeouts) (redis.UniversalClient, error) {
+	o, err := c.options(l, t)
 	if err != nil {
 		return nil, err
 	}
 	mode := c.Mode
 	if mode == modeAuto {
-		if mode, err = c.detect(ctx, o); err != nil {
+		if mode, err = c.detect(ctx, l, o); err != nil {
 			return nil, err
 		}
 	}
@@ -49,25 +49,22 @@ func (c Config) connect(ctx context.Context, t timeouts) (redis.UniversalClient,
 		client = redis.NewClient(o.Simple())
 	}
 	if err := ping(); err != nil {
-		return nil, errors.Join(c.refused(err), client.Close())
+		return nil, errors.Join(c.refused(l, err), client.Close())
 	}
 	return client, nil
 }
 
 // options of both kinds of clients.
-func (c Config) options(t timeouts) (*redis.UniversalOptions, error) {
+func (c Config) options(l *login, t timeouts) (*redis.UniversalOptions, error) {
 	tlsConfig, err := c.TLS.config()
 	if err != nil {
 		return nil, err
 	}
 	o := &redis.UniversalOptions{
 		Addrs: c.addrs(), DB: c.DB,
-		TLSConfig: tlsConfig,
-		CredentialsProviderContext: func(ctx context.Context) (string, string, error) {
-			password, err := c.Password.Read(ctx)
-			return c.Username, password, err
-		},
-		MaxRetries: -1, DialerRetries: 1,
+		TLSConfig:                  tlsConfig,
+		CredentialsProviderContext: l.credentials,
+		MaxRetries:                 -1, DialerRetries: 1,
 		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		ContextTimeoutEnabled: true,
 		// A request of 1,000 members has about 70 KiB, its reply a few bytes.
@@ -75,6 +72,12 @@ func (c Config) options(t timeouts) (*redis.UniversalOptions, error) {
 		PipelinePoolSize: -1, PoolSize: loadsInFlight + 2,
 		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if c.IAM.inUse() {
+		// A connection is replaced, between two requests, rather than authenticated again: then a refusal is the error of the request
+		// that needs the connection, and it is the same for each node of a cluster. go-redis's StreamingCredentialsProvider
+		// only prints that it failed, and goes on with a connection that will be cut.
+		o.ConnMaxLifetime, o.ConnMaxLifetimeJitter = c.IAM.lifetime()
 	}
 	if t.dial > 0 {
 		o.DialTimeout = t.dial
@@ -86,7 +89,7 @@ func (c Config) options(t timeouts) (*redis.UniversalOptions, error) {
 }
 
 // detect asks the first address that answers whether it belongs to a cluster.
-func (c Config) detect(ctx context.Context, o *redis.UniversalOptions) (string, error) {
+func (c Config) detect(ctx context.Context, l *login, o *redis.UniversalOptions) (string, error) {
 	var first error
 	for _, addr := range o.Addrs {
 		so := o.Simple()
@@ -112,7 +115,7 @@ func (c Config) detect(ctx context.Context, o *redis.UniversalOptions) (string, 
 			return modeSingle, nil
 		}
 	}
-	return "", c.refused(first)
+	return "", c.refused(l, first)
 }
 
 // ask is what HELLO says of the server: standalone, cluster or sentinel. Servers before
@@ -140,10 +143,10 @@ func ask(ctx context.Context, client *redis.Client) (string, error) {
 }
 
 // refused explains why the first connection failed.
-func (c Config) refused(err error) error {
+func (c Config) refused(l *login, err error) error {
 	err = fmt.Errorf("connect to redis at %s: %w", strings.Join(c.addrs(), ", "), err)
-	classified := classify(err)
-	if connector.ClassOf(classified) != connector.Retryable {
+	classified := l.classify(err)
+	if _, ok := errors.AsType[*loginError](err); ok || connector.ClassOf(classified) != connector.Retryable {
 		return classified
 	}
 	switch closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET); {

@@ -161,7 +161,7 @@ func config(addr string, change ...func(*Config)) Config {
 
 func open(t testing.TB, c Config) *Sink {
 	t.Helper()
-	s, err := c.open(t.Context(), timeouts{reply: 200 * time.Millisecond})
+	s, err := c.open(t.Context(), timeouts{reply: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

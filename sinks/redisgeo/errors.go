@@ -49,6 +49,9 @@ func classify(err error) error {
 	if err == nil {
 		return nil
 	}
+	if _, ok := errors.AsType[*loginError](err); ok {
+		return err // it has its class
+	}
 	if hint := transportHint(err); hint != "" {
 		return connector.Systemic.Errorf("%w (%s)", err, hint)
 	}

@@ -51,7 +51,7 @@ func realTLS(t testing.TB) bed {
 	c := config(env(t, "MILLRACE_REDIS_TLS"), key(t))
 	c.TLS = TLS{Enabled: true, CAFile: env(t, "MILLRACE_REDIS_CA"), ServerName: "localhost"}
 	c.Username, c.Password = env(t, "MILLRACE_REDIS_USER"), secret.New(env(t, "MILLRACE_REDIS_PASSWORD"))
-	o, err := c.options(timeouts{})
+	o, err := c.options(&login{username: c.Username, password: c.Password}, timeouts{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestRealSettings(t *testing.T) {
 	// limited is a user with few rights.
 	limited := func(rules ...string) Config {
 		c := secure.config
-		c.Username, c.Password = "limited-"+strconv.Itoa(len(rules)), "pw"
+		c.Username, c.Password = "limited-"+strconv.Itoa(len(rules)), secret.New("pw")
 		args := []any{"acl", "setuser", c.Username, "reset", "on", ">pw", "+ping", "+hello"}
 		for _, r := range rules {
 			args = append(args, r)
@@ -200,9 +200,9 @@ func TestRealSettings(t *testing.T) {
 		"several single nodes":       {change(single, func(c *Config) { c.Addrs = []string{c.Addrs[0], c.Addrs[0]} }), "addrs"},
 		"database of a cluster":      {change(cluster, func(c *Config) { c.DB = 1 }), "db"},
 		"no such database":           {change(single, func(c *Config) { c.DB = 99 }), "db"},
-		"wrong password":             {change(secure.config, func(c *Config) { c.Password = "wrong" }), "username and password"},
+		"wrong password":             {change(secure.config, func(c *Config) { c.Password = secret.New("wrong") }), "username and password"},
 		"unknown user":               {change(secure.config, func(c *Config) { c.Username = "nobody" }), "username and password"},
-		"no credentials":             {change(secure.config, func(c *Config) { c.Username, c.Password = "", "" }), "set username and password"},
+		"no credentials":             {change(secure.config, func(c *Config) { c.Username, c.Password = "", secret.Text{} }), "set username and password"},
 		"unknown authority":          {change(secure.config, func(c *Config) { c.TLS.CAFile = "" }), "tls.ca_file"},
 		"other server name":          {change(secure.config, func(c *Config) { c.TLS.ServerName = "redis.example" }), "tls.server_name"},
 		"TLS to a plain port":        {change(single, func(c *Config) { c.TLS.Enabled = true }), "tls.enabled"},

@@ -18,6 +18,7 @@ import (
 // A Sink writes positions to Redis. It is a connector.Loader, and is used by many goroutines at once.
 type Sink struct {
 	client redis.UniversalClient
+	login  *login
 	seed   maphash.Seed
 
 	key                         *template.Template
@@ -83,7 +84,11 @@ func (c Config) open(ctx context.Context, t timeouts) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.client, err = c.connect(ctx, t); err != nil {
+	if s.login, err = c.login(ctx); err != nil {
+		return nil, err
+	}
+	if s.client, err = c.connect(ctx, s.login, t); err != nil {
+		s.login.close()
 		return nil, err
 	}
 	if s.expire > 0 {
@@ -97,6 +102,7 @@ func (s *Sink) Close() error {
 	if s.sweeper != nil {
 		s.sweeper.stop()
 	}
+	defer s.login.close()
 	return s.client.Close()
 }
 

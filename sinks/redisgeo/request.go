@@ -46,7 +46,7 @@ func (s *Sink) send(ctx context.Context, b *connector.Batch, rs *rows) {
 	for _, r := range rs.todo {
 		set := &rs.sets[r.set]
 		if err := r.cmd.Err(); err != nil && set.err == nil {
-			set.err = classify(fmt.Errorf("write to the geo set %q: %w", set.key, err))
+			set.err = s.login.classify(fmt.Errorf("write to the geo set %q: %w", set.key, err))
 		}
 	}
 }
