@@ -1,3 +1,5 @@
+//go:build testbed
+
 package deploy
 
 import (
@@ -9,17 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// must renders an example with further values over it.
-func must(t *testing.T, example, further string) map[string]map[string]any {
-	t.Helper()
-	values := overlay(readValues(t, "helm/examples/"+example), decode(t, further))
-	objects, err := render(t, values)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return objects
-}
-
 func same(t *testing.T, what string, want, got any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -30,7 +21,7 @@ func same(t *testing.T, what string, want, got any) {
 // TestEveryPod: what every pod of every example must have.
 func TestEveryPod(t *testing.T) {
 	for _, path := range examples(t) {
-		objects, err := render(t, readValues(t, path))
+		objects, err := render(t, path)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -52,7 +43,7 @@ func checkPod(t *testing.T, objects map[string]map[string]any, o map[string]any)
 	container := at(pod, "containers", 0)
 	name := at(o, "metadata", "name").(string)
 	same(t, "security of the pod", any(map[string]any{
-		"runAsNonRoot": true, "runAsUser": 65534.0, "runAsGroup": 65534.0, "fsGroup": 65534.0,
+		"runAsNonRoot": true, "runAsUser": 65532.0, "runAsGroup": 65532.0, "fsGroup": 65532.0,
 		"seccompProfile": map[string]any{"type": "RuntimeDefault"},
 	}), at(pod, "securityContext"))
 	same(t, "security of the container", any(map[string]any{
@@ -69,10 +60,8 @@ func checkPod(t *testing.T, objects map[string]map[string]any, o map[string]any)
 	if len(args) < 3 || args[0] != "run" || args[len(args)-1] != "/etc/millrace/connector.yaml" || !slices.Contains(args, any("--http=:8080")) {
 		t.Errorf("args: %v", args)
 	}
-	for _, of := range []string{"requests", "limits"} {
-		if at(container, "resources", of, "memory") == nil {
-			t.Errorf("%s say nothing of memory", of)
-		}
+	if limit := at(container, "resources", "limits", "memory"); limit == nil || limit != at(container, "resources", "requests", "memory") {
+		t.Errorf("the limit of memory is %v, and isn't what is requested", limit)
 	}
 	same(t, "POD_NAME", any("metadata.name"), at(container, "env", 0, "valueFrom", "fieldRef", "fieldPath"))
 	account, _ := at(pod, "serviceAccountName").(string)
@@ -98,7 +87,7 @@ func TestFivePartitionsGiveFivePods(t *testing.T) {
 	same(t, "surge", any(0.0), at(d, "spec", "strategy", "rollingUpdate", "maxSurge"))
 	same(t, "limits", any(map[string]any{"cpu": "2", "memory": "256Mi"}), at(d, "spec", "template", "spec", "containers", 0, "resources", "limits"))
 	same(t, "image", any("registry.example.com/millrace:0.1.0"), at(d, "spec", "template", "spec", "containers", 0, "image"))
-	file := readValues(t, "helm/examples/five-partitions.yaml")["config"]
+	file := decode(t, read(t, "helm/examples/five-partitions.yaml"))["config"]
 	same(t, "the file", file, at(objects["ConfigMap/test"], "data", "connector.yaml"))
 }
 
@@ -168,62 +157,102 @@ func TestScalingByLagOnMSK(t *testing.T) {
 	if plain["TriggerAuthentication/test"] != nil || at(plain["ScaledObject/test"], "spec", "triggers", 0, "authenticationRef") != nil {
 		t.Error("an identity for brokers that ask for none")
 	}
+	own := must(t, "msk-keda.yaml", "keda: {sasl: scram_sha512, authentication: mine}")
+	same(t, "own authentication", any("mine"), at(own["ScaledObject/test"], "spec", "triggers", 0, "authenticationRef", "name"))
+	if own["TriggerAuthentication/test"] != nil {
+		t.Error("an identity beside the one given")
+	}
 }
 
+// What the chart and its schema refuse, and the words that say why.
 func TestChartRefuses(t *testing.T) {
 	for _, test := range []struct{ values, want string }{
 		{"{}", "set config"},
-		{"{config: x, connectors: {a: {config: y}}}", "not both"},
-		{"{config: x, static: true}", "test is static: its file must say instance_id"},
-		{"{config: x, keda: {enabled: true}}", "keda.brokers is needed"},
-		{"{config: x, keda: {enabled: true, brokers: b, group: g, topic: t}}", "keda.awsRegion is needed"},
+		{"{config: x, connectors: {a: {config: z}}}", "not both"},
+		{"{config: 'name: x', static: true}", "test is static: its file must say instance_id"},
+		{"{config: '[x'}", "the file of test isn't YAML"},
+		{"{config: 'name: x', replicas: 6, partitions: 5}", "test: 6 replicas for 5 partitions"},
+		{"{config: 'drain_timeout: 1m', terminationGracePeriodSeconds: 60}", "is 60, not above drain_timeout, which is 60 s"},
+		{"{config: 'drain_timeout: ${DRAIN}'}", "drain_timeout is ${DRAIN}, which the chart can't read"},
+		{"{config: 'name: x', keda: {enabled: true}}", "keda.brokers is needed"},
+		{"{config: 'name: x', keda: {enabled: true, brokers: b, group: g, topic: t}}", "keda.awsRegion is needed"},
+		{"{config: 'name: x', keda: {enabled: true, brokers: b, group: g, topic: t, awsRegion: r, tls: false}}", "needs keda.tls"},
+		{"{config: 'name: x', keda: {enabled: true, brokers: b, group: g, topic: t, sasl: plaintext}}", "keda.authentication is needed"},
+
+		{"replica: 5", "additional properties 'replica' not allowed"},
+		{"replicas: -1", "at '/replicas': minimum"},
+		{"replicas: five", "at '/replicas': got string, want integer"},
+		{"budget: 128", "at '/budget': got number, want string"},
+		{"budget: 128Mi", "at '/budget': '128Mi' does not match pattern"},
+		{"httpPort: 80", "at '/httpPort': minimum"},
+		{"keda: {sasl: scram}", "at '/keda/sasl': value must be one of"},
+		{"serviceAccount: {role: orders}", "at '/serviceAccount/role': 'orders' does not match pattern"},
+		{"connectors: {Cars: {config: x}}", "'Cars' does not match pattern"},
+		{"connectors: {cars: {replicas: 1}}", "missing property 'config'"},
+		{"connectors: {cars: {config: x, podMonitor: {}}}", "additional properties 'podMonitor' not allowed"},
+		{"resources: {limit: {}}", "additional properties 'limit' not allowed"},
+		{"volumes: [{secret: {}}]", "missing property 'name'"},
 	} {
-		_, err := render(t, decode(t, test.values))
+		_, err := render(t, "\n"+test.values)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.values, err, test.want)
 		}
 	}
 }
 
-// All that can be left out is set once, so that its indentation is checked too.
+// A pod has 15 s more than the longest drain_timeout of its file.
+func TestGracePeriod(t *testing.T) {
+	for _, test := range []struct {
+		values string
+		want   float64
+	}{
+		{"config: 'name: x'", 35},
+		{"config: 'drain_timeout: 45s'", 60},
+		{"config: 'drain_timeout: 1m30.5s'", 106},
+		{"config: 'drain_timeout: 500ms'", 16},
+		{`config: "name: a\ndrain_timeout: 5s\n---\nname: b\ndrain_timeout: 1m\n---\nname: c\n"`, 75},
+		{"config: 'drain_timeout: 5s'\nterminationGracePeriodSeconds: 50", 50},
+		{"config: 'drain_timeout: ${DRAIN}'\nterminationGracePeriodSeconds: 50", 50},
+	} {
+		objects, err := render(t, "\n"+test.values)
+		if err != nil {
+			t.Errorf("%s: %v", test.values, err)
+			continue
+		}
+		same(t, test.values, any(test.want), at(objects["Deployment/test"], "spec", "template", "spec", "terminationGracePeriodSeconds"))
+	}
+}
+
 func TestEverythingSet(t *testing.T) {
-	objects := must(t, "five-partitions.yaml", `
-imagePullSecrets: [{name: pull}]
-extraArgs: ["--status=1m"]
-envFrom: [{secretRef: {name: secrets}}]
-volumes: [{name: tls, secret: {secretName: tls}}]
-volumeMounts: [{name: tls, mountPath: /tls, readOnly: true}]
-podAnnotations: {a: b}
-podLabels: {team: streams}
-nodeSelector: {zone: a}
-tolerations: [{key: spot, operator: Exists}]
-affinity: {nodeAffinity: {}}
-topologySpreadConstraints: [{maxSkew: 1}]
-priorityClassName: high
-networkPolicy: {enabled: true, from: [{podSelector: {}}]}
-service: {enabled: true}
-serviceAccount: {annotations: {c: d}}
-podMonitor: {enabled: true, labels: {release: prometheus}}`)
+	objects := must(t, "five-partitions.yaml", everything)
 	d := objects["Deployment/test"]
 	pod := at(d, "spec", "template", "spec")
 	for want, got := range map[string]any{
-		"pull":       at(pod, "imagePullSecrets", 0, "name"),
-		"secrets":    at(pod, "containers", 0, "envFrom", 0, "secretRef", "name"),
-		"tls":        at(pod, "volumes", 1, "secret", "secretName"),
-		"/tls":       at(pod, "containers", 0, "volumeMounts", 1, "mountPath"),
-		"b":          at(d, "spec", "template", "metadata", "annotations", "a"),
-		"streams":    at(d, "spec", "template", "metadata", "labels", "team"),
-		"a":          at(pod, "nodeSelector", "zone"),
-		"spot":       at(pod, "tolerations", 0, "key"),
-		"high":       at(pod, "priorityClassName"),
-		"None":       at(objects["Service/test"], "spec", "clusterIP"),
-		"d":          at(objects["ServiceAccount/test"], "metadata", "annotations", "c"),
-		"prometheus": at(objects["PodMonitor/test"], "metadata", "labels", "release"),
+		"pull":                                at(pod, "imagePullSecrets", 0, "name"),
+		"secrets":                             at(pod, "containers", 0, "envFrom", 0, "secretRef", "name"),
+		"tls":                                 at(pod, "volumes", 1, "secret", "secretName"),
+		"/tls":                                at(pod, "containers", 0, "volumeMounts", 1, "mountPath"),
+		"b":                                   at(d, "spec", "template", "metadata", "annotations", "a"),
+		"streams":                             at(d, "spec", "template", "metadata", "labels", "team"),
+		"a":                                   at(pod, "nodeSelector", "zone"),
+		"spot":                                at(pod, "tolerations", 0, "key"),
+		"zone":                                at(pod, "topologySpreadConstraints", 0, "topologyKey"),
+		"high":                                at(pod, "priorityClassName"),
+		"None":                                at(objects["Service/test"], "spec", "clusterIP"),
+		"d":                                   at(objects["ServiceAccount/test"], "metadata", "annotations", "c"),
+		"prometheus":                          at(objects["PodMonitor/test"], "metadata", "labels", "release"),
+		"arn:aws:iam::123456789012:role/keda": at(objects["TriggerAuthentication/test"], "spec", "podIdentity", "roleArn"),
 	} {
 		same(t, want, any(want), got)
 	}
-	same(t, "affinity", any(map[string]any{"nodeAffinity": map[string]any{}}), at(pod, "affinity"))
-	same(t, "skew", any(1.0), at(pod, "topologySpreadConstraints", 0, "maxSkew"))
-	same(t, "who comes in", any([]any{map[string]any{"podSelector": map[string]any{}}}), at(objects["NetworkPolicy/test"], "spec", "ingress", 0, "from"))
-	same(t, "directions", any([]any{"Ingress"}), at(objects["NetworkPolicy/test"], "spec", "policyTypes"))
+	if args := at(pod, "containers", 0, "args").([]any); !slices.Contains(args, any("--budget=100MiB")) || !slices.Contains(args, any("--status=1m")) {
+		t.Errorf("arguments: %v", args)
+	}
+	policy := at(objects["NetworkPolicy/test"], "spec")
+	same(t, "who comes in", any([]any{map[string]any{"podSelector": map[string]any{}}}), at(policy, "ingress", 0, "from"))
+	same(t, "names", any(53.0), at(policy, "egress", 0, "ports", 0, "port"))
+	same(t, "Pod Identity", any("169.254.170.23/32"), at(policy, "egress", 1, "to", 0, "ipBlock", "cidr"))
+	same(t, "brokers", any(9098.0), at(policy, "egress", 2, "ports", 0, "port"))
+	plain := must(t, "five-partitions.yaml", "networkPolicy: {enabled: true}")
+	same(t, "directions", any([]any{"Ingress"}), at(plain["NetworkPolicy/test"], "spec", "policyTypes"))
 }

@@ -1,8 +1,10 @@
-// Package deploy has the tests of what is deployed: the Dockerfiles and the Helm chart. They need neither a
-// container engine nor helm.
+// Package deploy has the tests of what is deployed: the Dockerfiles, the image's root file system and the Helm chart. None
+// needs a container engine. Those that need helm, or build the image's binary, have the tag testbed.
 package deploy
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -47,7 +50,7 @@ func TestDockerfiles(t *testing.T) {
 				}
 			}
 			last := text[strings.LastIndex(text, "\nFROM "):]
-			for _, want := range []string{"\nUSER 65534:65534\n", "/etc/ssl/certs/ca-certificates.crt", "\nENTRYPOINT ["} {
+			for _, want := range []string{"\nUSER 65532:65532\n", "/etc/ssl/certs/ca-certificates.crt", "\nENTRYPOINT ["} {
 				if strings.Count(last, want) == 0 {
 					t.Errorf("the last stage lacks %q", want)
 				}
@@ -84,4 +87,97 @@ func TestCommandHasTimeZones(t *testing.T) {
 		}
 	}
 	t.Error("no file of cmd/millrace imports time/tzdata")
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// values are the chart's own, each with its path and as JSON.
+func values(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := yaml.YAMLToJSON([]byte(read(t, "helm/millrace/values.yaml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	var walk func(path string, value any)
+	walk = func(path string, value any) {
+		if m, ok := value.(map[string]any); ok && len(m) > 0 {
+			for name, v := range m {
+				walk(strings.TrimPrefix(path+"."+name, "."), v)
+			}
+			return
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[path] = string(text)
+	}
+	walk("", all)
+	return out
+}
+
+var row = regexp.MustCompile("(?m)^\\| `([A-Za-z.]+)` \\| `([^`]*)` \\| .+ \\|$")
+
+// TestValuesAreDocumented: the table in the README has each value of the chart with its default, once, and no other.
+func TestValuesAreDocumented(t *testing.T) {
+	got := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if _, twice := got[m[1]]; twice {
+			t.Errorf("%s stands there twice", m[1])
+		}
+		got[m[1]] = m[2]
+	}
+	if diff := cmp.Diff(values(t), got); diff != "" {
+		t.Errorf("-values.yaml +README.md\n%s", diff)
+	}
+}
+
+// TestSchemaKnowsAllValues: a setting that is in one of the two files alone can't be set, or can't be found.
+func TestSchemaKnowsAllValues(t *testing.T) {
+	var schema struct {
+		Properties  map[string]any
+		Definitions struct {
+			Connector struct{ Properties map[string]any }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "helm/millrace/values.schema.json")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	want, got := map[string]bool{"global": true}, map[string]bool{} // global is Helm's own
+	for path := range values(t) {
+		name, _, _ := strings.Cut(path, ".")
+		want[name] = true
+	}
+	for name := range schema.Properties {
+		got[name] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-values.yaml +values.schema.json\n%s", diff)
+	}
+	for name := range schema.Definitions.Connector.Properties {
+		rule, _ := schema.Properties[name].(map[string]any)
+		if ref := "#/definitions/connector/properties/" + name; name != "config" && rule["$ref"] != ref {
+			t.Errorf("%s of the release is %v, not what it is for an entry of connectors (%s)", name, rule, ref)
+		}
+	}
+}
+
+// TestEmbedIsShown: the README shows embed.Dockerfile as it is.
+func TestEmbedIsShown(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "embed.Dockerfile"), "ARG GO_VERSION")
+	if want := fmt.Sprintf("```dockerfile\nARG GO_VERSION%s```\n", text); !strings.Contains(read(t, "README.md"), want) {
+		t.Errorf("the README lacks\n%s", want)
+	}
 }

@@ -25,5 +25,5 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/app /usr/bin/app
 # "millrace run" sets its memory limit itself; your program doesn't: budget and 90 MiB, for a pod of 256 MiB.
 ENV GOMEMLIMIT=218MiB GOGC=200
-USER 65534:65534
+USER 65532:65532
 ENTRYPOINT ["/usr/bin/app"]

@@ -1,42 +1,106 @@
+//go:build testbed
+
 package deploy
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/millrace/millrace/testbed"
 )
 
-// decode reads one YAML document as Helm does: every number is a float64.
-func decode(t *testing.T, text string) map[string]any {
+// The oldest Kubernetes that the chart says it is for, and the newest whose schemas there are.
+var kubernetes = []string{"1.25.0", "1.37.0"}
+
+// helm runs helm, and returns what it printed to the standard output. The error has the rest.
+func helm(t *testing.T, args ...string) ([]byte, error) {
 	t.Helper()
-	m, err := fromYAML(text)
+	path, err := testbed.Helm(t.Context())
 	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
+		t.Fatal(err)
 	}
-	return m
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+t.TempDir(), "HELM_CONFIG_HOME="+t.TempDir(), "HELM_DATA_HOME="+t.TempDir())
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return out, errors.New(said.String())
+	}
+	return out, nil
 }
 
-func fromYAML(text string) (map[string]any, error) {
-	data, err := yaml.YAMLToJSON([]byte(text))
+// template renders the chart as the release "test" in the namespace "streams", with values over its own, the last of
+// which count. A value is a path or, after a line break, YAML.
+func template(t *testing.T, version string, values ...string) ([]byte, error) {
+	t.Helper()
+	args := []string{"template", "test", "helm/millrace", "--namespace", "streams", "--kube-version", version}
+	for i, v := range values {
+		if strings.HasPrefix(v, "\n") {
+			path := filepath.Join(t.TempDir(), fmt.Sprintf("%d.yaml", i))
+			if err := os.WriteFile(path, []byte(v), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			v = path
+		}
+		args = append(args, "--values", v)
+	}
+	return helm(t, args...)
+}
+
+// render is what template prints, by kind and name.
+func render(t *testing.T, values ...string) (map[string]map[string]any, error) {
+	t.Helper()
+	out, err := template(t, kubernetes[1], values...)
 	if err != nil {
 		return nil, err
 	}
-	var m map[string]any
-	return m, json.Unmarshal(data, &m)
+	objects := map[string]map[string]any{}
+	for document := range strings.SplitSeq("\n"+string(out), "\n---\n") {
+		if strings.TrimSpace(document) == "" {
+			continue
+		}
+		o := decode(t, document)
+		name := fmt.Sprintf("%s/%s", o["kind"], at(o, "metadata", "name"))
+		if objects[name] != nil {
+			t.Errorf("%s is rendered twice", name)
+		}
+		objects[name] = o
+	}
+	return objects, nil
 }
 
-func readValues(t *testing.T, path string) map[string]any {
+// must renders an example with further values over it.
+func must(t *testing.T, example, further string) map[string]map[string]any {
 	t.Helper()
-	return decode(t, read(t, path))
+	objects, err := render(t, "helm/examples/"+example, "\n"+further)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// decode reads one YAML document; every number is a float64.
+func decode(t *testing.T, text string) map[string]any {
+	t.Helper()
+	data, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return m
 }
 
 func examples(t *testing.T) []string {
@@ -46,64 +110,6 @@ func examples(t *testing.T) []string {
 		t.Fatalf("no examples: %v", err)
 	}
 	return paths
-}
-
-// overlay lays values over defaults, maps by their members: what Helm does with -f.
-func overlay(defaults, values map[string]any) map[string]any {
-	for name, value := range values {
-		below, isMap := defaults[name].(map[string]any)
-		above, alsoMap := value.(map[string]any)
-		if isMap && alsoMap {
-			value = overlay(below, above)
-		}
-		defaults[name] = value
-	}
-	return defaults
-}
-
-// render renders the chart with values over its own, and returns the objects by kind and name. What Helm and
-// sprig add to text/template is doubled by functions below, as strict as theirs.
-func render(t *testing.T, values map[string]any) (map[string]map[string]any, error) {
-	t.Helper()
-	chart := decode(t, read(t, "helm/millrace/Chart.yaml"))
-	all := template.New("chart").Option("missingkey=zero")
-	all.Funcs(functions(all))
-	paths, err := filepath.Glob("helm/millrace/templates/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		if _, err := all.New(filepath.Base(path)).Parse(read(t, path)); err != nil {
-			t.Fatalf("parse %s: %v", path, err)
-		}
-	}
-	data := map[string]any{
-		"Values":  overlay(readValues(t, "helm/millrace/values.yaml"), values),
-		"Release": map[string]any{"Name": "test", "Namespace": "streams", "Service": "Helm"},
-		"Chart":   map[string]any{"Name": chart["name"], "Version": chart["version"], "AppVersion": chart["appVersion"]},
-	}
-	objects := map[string]map[string]any{}
-	for _, path := range paths {
-		if strings.HasSuffix(path, ".tpl") {
-			continue
-		}
-		var out bytes.Buffer
-		if err := all.ExecuteTemplate(&out, filepath.Base(path), data); err != nil {
-			return nil, err
-		}
-		for document := range strings.SplitSeq(out.String(), "\n---\n") {
-			if strings.TrimSpace(document) == "" {
-				continue
-			}
-			o := decode(t, document)
-			name := fmt.Sprintf("%s/%s", o["kind"], at(o, "metadata", "name"))
-			if objects[name] != nil {
-				t.Errorf("%s is rendered twice", name)
-			}
-			objects[name] = o
-		}
-	}
-	return objects, nil
 }
 
 // at follows names and, for lists, indexes into a decoded document; nil if there is nothing.
@@ -123,83 +129,3 @@ func at(value any, path ...any) any {
 	}
 	return value
 }
-
-func functions(all *template.Template) template.FuncMap {
-	return template.FuncMap{
-		"include": func(name string, data any) (string, error) {
-			var out strings.Builder
-			err := all.ExecuteTemplate(&out, name, data)
-			return out.String(), err
-		},
-		"fromYaml": fromYAML,
-		"toYaml": func(v any) (string, error) {
-			data, err := yaml.Marshal(v)
-			return strings.TrimSuffix(string(data), "\n"), err
-		},
-		"toJson": func(v any) (string, error) {
-			data, err := json.Marshal(v)
-			return string(data), err
-		},
-		"nindent": func(n int, s string) string {
-			pad := "\n" + strings.Repeat(" ", n)
-			return pad + strings.ReplaceAll(s, "\n", pad)
-		},
-		"quote":      func(v any) string { return fmt.Sprintf("%q", fmt.Sprint(v)) },
-		"trunc":      func(n int, s string) string { return s[:min(n, len(s))] },
-		"trimSuffix": func(suffix, s string) string { return strings.TrimSuffix(s, suffix) },
-		"contains":   func(part, s string) bool { return strings.Contains(s, part) },
-		"sha256sum":  func(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) },
-		"int":        func(v any) (int, error) { return toInt(v) },
-		"default": func(other, v any) any {
-			if empty(v) {
-				return other
-			}
-			return v
-		},
-		"required": func(message string, v any) (any, error) {
-			if v == nil || v == "" {
-				return nil, errors.New(message)
-			}
-			return v, nil
-		},
-		"fail": func(message string) (string, error) { return "", errors.New(message) },
-		"ternary": func(yes, no any, which bool) any {
-			if which {
-				return yes
-			}
-			return no
-		},
-		"kindIs": func(kind string, v any) bool { return v != nil && reflect.TypeOf(v).Kind().String() == kind },
-		"list":   func(items ...any) []any { return items },
-		"append": func(list []any, item any) []any { return append(list[:len(list):len(list)], item) },
-		"dict":   dict,
-		"set": func(m map[string]any, name string, v any) map[string]any {
-			m[name] = v
-			return m
-		},
-		"unset": func(m map[string]any, name string) map[string]any {
-			delete(m, name)
-			return m
-		},
-	}
-}
-
-func dict(pairs ...any) map[string]any {
-	m := map[string]any{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		m[pairs[i].(string)] = pairs[i+1]
-	}
-	return m
-}
-
-func toInt(v any) (int, error) {
-	switch v := v.(type) {
-	case float64:
-		return int(v), nil
-	case int:
-		return v, nil
-	}
-	return 0, fmt.Errorf("%v (%T) is no number", v, v)
-}
-
-func empty(v any) bool { return v == nil || reflect.ValueOf(v).IsZero() }

@@ -22,6 +22,7 @@ var layers = []struct {
 	{"handlers", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"sinks", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"testbed", nil},
+	{"deploy", nil},
 	{"cmd", []string{"serde", "connector", "internal", "handlers", "sinks", "examples="}}, // the demo runs the examples' files
 	{"examples", []string{"serde", "connector", "handlers", "sinks"}},                     // no internal: an example is what users can write
 	{"bench", []string{"serde", "connector", "internal", "handlers", "sinks", "testbed"}},

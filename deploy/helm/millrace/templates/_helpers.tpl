@@ -56,9 +56,43 @@ settings are laid over the release's key by key, because merge takes false and 0
 {{- if and $item.static (not (contains "${POD_NAME" $item.config)) -}}
 {{- fail (printf "%s is static: its file must say instance_id: \"${POD_NAME}\"" $item.name) -}}
 {{- end -}}
+{{- $_ := set $item "grace" (include "millrace.grace" $item | int) -}}
+{{- if and (gt (int $item.partitions) 0) (gt (int $item.replicas) (int $item.partitions)) -}}
+{{- fail (printf "%s: %d replicas for %d partitions; the others would be idle" $item.name (int $item.replicas) (int $item.partitions)) -}}
+{{- end -}}
 {{- $items = append $items $item -}}
 {{- end -}}
 {{- toYaml (dict "items" $items) -}}
+{{- end }}
+
+{{/* The grace period of a file's pods: its longest drain_timeout, 20 s by default, and 15 s for the last commit. */}}
+{{- define "millrace.grace" -}}
+{{- $most := 0 -}}
+{{- $given := int .terminationGracePeriodSeconds -}}
+{{- range $text := splitList "\n---" .config -}}
+{{- $document := fromYaml $text -}}
+{{- with $document.Error }}{{ fail (printf "the file of %s isn't YAML: %s" $.name .) }}{{ end -}}
+{{- $drain := default "20s" $document.drain_timeout | toString -}}
+{{- if regexMatch "^([0-9]+(\\.[0-9]+)?(d|h|m|s|ms))+$" $drain -}}
+{{- $most = max $most (include "millrace.seconds" $drain | int) -}}
+{{- else if not $given -}}
+{{- fail (printf "%s: drain_timeout is %s, which the chart can't read: set terminationGracePeriodSeconds above it" $.name $drain) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $given (le $given (int $most)) -}}
+{{- fail (printf "%s: terminationGracePeriodSeconds is %d, not above drain_timeout, which is %d s" .name $given (int $most)) -}}
+{{- end -}}
+{{- $given | default (add $most 15) -}}
+{{- end }}
+
+{{/* The seconds of a duration such as 1m30s, rounded up. */}}
+{{- define "millrace.seconds" -}}
+{{- $units := dict "d" 86400000 "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll "[0-9.]+[a-z]+" . -1 -}}
+{{- $sum = addf $sum (mulf (regexFind "^[0-9.]+" . | float64) (index $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- ceil (divf $sum 1000) -}}
 {{- end }}
 
 {{/* The pods of a file: a dict of root and file. */}}
@@ -80,12 +114,12 @@ spec:
   serviceAccountName: {{ include "millrace.serviceAccount" $root | quote }}
   automountServiceAccountToken: false # no pod asks Kubernetes; IRSA mounts a token of its own
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ int $f.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ int $f.grace }}
   securityContext:
     runAsNonRoot: true
-    runAsUser: 65534
-    runAsGroup: 65534
-    fsGroup: 65534
+    runAsUser: 65532
+    runAsGroup: 65532
+    fsGroup: 65532
     seccompProfile:
       type: RuntimeDefault
   {{- with $f.imagePullSecrets }}
@@ -108,7 +142,9 @@ spec:
       args:
         - run
         - --http=:{{ int $f.httpPort }}
-        - --budget={{ $f.budget }}
+        {{- with $f.budget }}
+        - --budget={{ . }}
+        {{- end }}
         - --log={{ $f.log }}
         - --log-level={{ $f.logLevel }}
         {{- range $f.extraArgs }}

@@ -1,0 +1,2 @@
+// Package cgroup reads the limits that a container puts on this process.
+package cgroup
