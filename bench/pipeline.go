@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/kafka"
+	"github.com/millrace/millrace/connector/secret"
 	"github.com/millrace/millrace/handlers"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/json"
@@ -130,7 +131,7 @@ func pipelineS3(compression, format string) func(context.Context, settings) erro
 	return func(ctx context.Context, s settings) error {
 		c := s3.DefaultConfig()
 		c.Bucket, c.Endpoint, c.PathStyle, c.Region = s3Bucket, s.s3, true, "us-east-1"
-		c.AccessKey, c.SecretKey = "bench", "bench"
+		c.AccessKey, c.SecretKey = secret.New("bench"), secret.New("bench")
 		c.Compression, c.Format, c.Rotate.Records = compression, format, s3Records
 		sink, err := c.Open(ctx)
 		if err != nil {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // bury writes failures to the dead letter, and waits until they are durable. If one of them can't be kept,
@@ -45,11 +49,51 @@ func (p *partition) buryAll(ctx context.Context, fs []Failure) error {
 		return err
 	}
 	p.c.count(MetricBuried, p.Partition, int64(len(fs)))
-	last := fs[len(fs)-1]
-	if p.status.buried(len(fs), last) {
-		p.log.Warn("records are going to the dead letter", "offset", last.Record.Offset, "stage", last.Stage, "error", last.Err)
+	stages := make(map[Stage]int64)
+	for i := range fs {
+		stages[fs[i].Stage]++
+	}
+	for stage, n := range stages {
+		p.c.count(MetricBuried.of(string(stage)), p.Partition, n)
+	}
+	if p.status.buried(len(fs)) {
+		p.logBuried(&fs[len(fs)-1])
 	}
 	return nil
+}
+
+// levelContents is the level that a logger has to let pass for what records hold to be logged.
+const levelContents = slog.LevelDebug - 4
+
+// logBuried logs one of the records that were buried: where it is, and only for who asks, what it holds.
+func (p *partition) logBuried(f *Failure) {
+	log := p.log
+	if log.Enabled(context.Background(), levelContents) {
+		log = log.With("key", excerpt(f.Record.RawKey), "value", excerpt(f.Record.RawValue))
+	}
+	log.Warn("records are going to the dead letter", "offset", f.Record.Offset, "stage", f.Stage, "error", f.Err)
+}
+
+// mostExcerpt bounds what is logged of a key or a value, in bytes.
+const mostExcerpt = 256
+
+// excerpt is the beginning of a key or a value on one line.
+func excerpt(raw []byte) string {
+	if raw == nil {
+		return "null"
+	}
+	cut := raw[:min(len(raw), mostExcerpt)]
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\r' || r == '\n' {
+			return r
+		}
+		return utf8.RuneError
+	}, string(cut))
+	text = strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(text)
+	if len(cut) < len(raw) {
+		text += fmt.Sprintf("... (%d bytes)", len(raw))
+	}
+	return text
 }
 
 // The headers of a gap record: the offset that was to be read next, and the one that was read instead.

@@ -15,6 +15,9 @@ func (c *Connector) commitEvery(ctx context.Context) {
 			return
 		case <-t.C:
 			c.commit(ctx, nil)
+			for _, p := range *c.parts.Load() {
+				p.status.sample(time.Now())
+			}
 		}
 	}
 }
@@ -54,8 +57,7 @@ func (c *Connector) commit(ctx context.Context, only map[Partition]*partition) {
 	}
 	for i, p := range moved {
 		p.committed, p.meta = offs[i].At, offs[i].Meta
-		at := offs[i].At
-		p.status.set(func(s *PartitionStatus) { s.Committed = at })
+		p.status.committed(offs[i].At)
 		c.count(MetricCommits, p.Partition, 1)
 	}
 }

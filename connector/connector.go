@@ -16,6 +16,7 @@ import (
 type Connector struct {
 	settings
 	consumer  Consumer
+	reporters reporters
 	log       *slog.Logger
 	share     *share
 	pool      int64 // bytes that batches may take, queued and under way
@@ -86,6 +87,7 @@ func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 		c.routes[i].setLimits(c.routes[:i])
 	}
 	c.log = c.settings.log.With("connector", c.name)
+	c.reporters = findReporters(consumer, c.dead)
 	c.publish()
 	return c, nil
 }

@@ -259,9 +259,9 @@ const (
 	MetricWritten   Metric = "records_written"  // records durable in the sink
 	MetricFiltered  Metric = "records_filtered" // records that a handler dropped
 	MetricEmitted   Metric = "records_emitted"  // records that handlers emitted
-	MetricBuried    Metric = "records_buried"   // records durable in the dead letter
+	MetricBuried    Metric = "records_buried"   // records durable in the dead letter; also by Stage: records_buried_TASK_PUT, ...
 	MetricLoads     Metric = "loads"            // calls of Load or Add
-	MetricRetries   Metric = "retries"          // attempts repeated
+	MetricRetries   Metric = "retries"          // attempts repeated; also by Class of the error: retries_systemic, ...
 	MetricRotations Metric = "rotations"        // ranges committed by a Stager; also by reason: rotations_size, rotations_age, ...
 	MetricFiles     Metric = "files"            // files in them; also by reason
 	MetricGaps      Metric = "gaps"             // times that reading went on behind offsets that were gone
@@ -269,5 +269,5 @@ const (
 	MetricLateAcks  Metric = "late_acks"        // successes that came after the fence
 )
 
-// of is the count of the ranges that were committed for one reason.
-func (m Metric) of(r RotateReason) Metric { return m + "_" + Metric(r) }
+// of is the part of a count that is of one kind: a reason, a class, a stage.
+func (m Metric) of(kind string) Metric { return m + "_" + Metric(kind) }

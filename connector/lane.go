@@ -348,7 +348,7 @@ func (l *lane) settle(failed []item, again, whole bool, err error) {
 	}
 	l.wholesale = whole
 	l.p.trouble(err)
-	l.p.c.count(MetricRetries, l.p.Partition, int64(len(failed)))
+	l.p.countRetries(err, len(failed))
 	l.notBefore = time.Now().Add(l.p.c.retry.wait(l.attempt, err))
 	l.attempt++
 }

@@ -163,7 +163,8 @@ func WithStagedTopics(match func(topic string) bool, st Stager, hs ...Handler) O
 // WithBudget shares a byte budget with other connectors of the process. Default: 128 MiB of its own.
 func WithBudget(b *Budget) Option { return func(s *settings) { s.budget = b } }
 
-// WithLogger sets the logger. Default slog.Default(). Messages of records are never logged.
+// WithLogger sets the logger. Default slog.Default(). What records hold isn't logged, unless the logger lets the level -8
+// (below debug) pass: then the beginnings of key and value of records that are buried are.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
 // WithMetrics sets who receives counts.

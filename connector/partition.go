@@ -64,18 +64,21 @@ func newPartition(c *Connector, a Assignment, r *route) *partition {
 		p.ledger.moveTo(a.Start, a.Meta)
 	}
 	p.steps = transform{key: c.key, value: c.value, handlers: r.handlers, maxRecord: c.maxRecord, buffers: &c.buffers, again: p.again}
-	p.status.set(func(s *PartitionStatus) {
-		s.State = StateRecovering
-		s.Position, s.Committed, s.End = a.Start, a.Committed, a.LogEnd
-	})
+	p.status.begin(a, time.Now())
 	return p
 }
 
 // again waits before another attempt and shows the reason in status.
 func (p *partition) again(ctx context.Context, attempt int, err error) bool {
 	p.trouble(err)
-	p.c.count(MetricRetries, p.Partition, 1)
+	p.countRetries(err, 1)
 	return sleep(ctx, p.c.retry.wait(attempt, err))
+}
+
+// countRetries counts attempts that will be repeated, also by the class of the error.
+func (p *partition) countRetries(err error, n int) {
+	p.c.count(MetricRetries, p.Partition, int64(n))
+	p.c.count(MetricRetries.of(ClassOf(err).String()), p.Partition, int64(n))
 }
 
 // trouble shows an error that is being retried. The first of a row is logged.
@@ -363,11 +366,7 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 	n, bytes := len(b.records), rawBytes(b.records)
 	p.c.count(MetricRead, p.Partition, int64(n))
 	p.c.count(MetricReadBytes, p.Partition, bytes)
-	p.status.set(func(s *PartitionStatus) {
-		s.Position, s.End = b.source.Next, max(s.End, b.source.End)
-		s.Read += int64(n)
-		s.ReadBytes += bytes
-	})
+	p.status.read(&b.source, b.records, bytes)
 	b.source.Connector = p.c.name
 	tape := p.c.tape()
 	pass := p.steps.begin(b, tape)

@@ -237,12 +237,7 @@ func (c *Connector) read(p *partition, from int64) {
 	c.consumer.Resume(p.Partition)
 	p.reading = true
 	p.low.Store(0)
-	p.status.set(func(s *PartitionStatus) {
-		s.Position = from
-		if s.State == StateRecovering {
-			s.State = StateRunning
-		}
-	})
+	p.status.seek(from)
 }
 
 // pause is a command: read nothing of the partition.

@@ -10,8 +10,8 @@ import (
 
 // A Partition names one partition of a topic.
 type Partition struct {
-	Topic string
-	ID    int32
+	Topic string `json:"topic"`
+	ID    int32  `json:"partition"`
 }
 
 func (p Partition) String() string { return p.Topic + "/" + strconv.Itoa(int(p.ID)) }

@@ -400,9 +400,9 @@ func (s *stage) commit(ctx context.Context, reason RotateReason) error {
 	}
 	files := int64(s.size.Open + s.size.Full)
 	s.p.c.count(MetricRotations, s.p.Partition, 1)
-	s.p.c.count(MetricRotations.of(reason), s.p.Partition, 1)
+	s.p.c.count(MetricRotations.of(string(reason)), s.p.Partition, 1)
 	s.p.c.count(MetricFiles, s.p.Partition, files)
-	s.p.c.count(MetricFiles.of(reason), s.p.Partition, files)
+	s.p.c.count(MetricFiles.of(string(reason)), s.p.Partition, files)
 	if reason != RotateMend {
 		s.p.written(int(s.r.Written))
 	}
@@ -431,7 +431,7 @@ func (s *stage) anew(ctx context.Context, err error) error {
 	}
 	s.p.log.Warn("the range is dropped and read again", "error", err)
 	s.p.trouble(err)
-	s.p.c.count(MetricRetries, s.p.Partition, 1)
+	s.p.countRetries(err, 1)
 	s.abort(ctx)
 	s.reset()
 	if !sleep(ctx, s.p.c.retry.wait(0, err)) {

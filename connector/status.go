@@ -27,7 +27,9 @@ type Status struct {
 	Totals     map[Metric]int64  `json:"totals"`     // since the start, all partitions that were ever assigned
 	Held       int64             `json:"held_bytes"` // memory charged to the budget
 	Draining   bool              `json:"draining"`
-	Error      string            `json:"error,omitempty"` // of reading, while it fails
+	Error      string            `json:"error,omitempty"`       // of reading, while it fails
+	Consumer   *Report           `json:"consumer,omitempty"`    // nil if it is no Reporter
+	DeadLetter *Report           `json:"dead_letter,omitempty"` // nil if there is none, or it is no Reporter
 }
 
 // A PartitionStatus is what one partition is doing. Its counts begin with the assignment.
@@ -43,18 +45,31 @@ type PartitionStatus struct {
 	Filtered  int64     `json:"filtered"`
 	Emitted   int64     `json:"emitted"`
 	Buried    int64     `json:"buried"`
-	Staged    int64     `json:"staged"` // records read into the open range
-	Error     string    `json:"error,omitempty"`
+	Staged    int64     `json:"staged"`               // records read into the open range
+	Error     string    `json:"error,omitempty"`      // what troubles it
+	LastError string    `json:"last_error,omitempty"` // also when that is over
+	LastAt    time.Time `json:"last_error_at,omitzero"`
 	Since     time.Time `json:"since,omitzero"` // of State
+
+	// What Connector.Status makes of it.
+	Held       int64   `json:"held_bytes"`         // memory of its records: fetched, in flight, in the open range
+	Lag        int64   `json:"lag"`                // offsets between what is committed, or being read if nothing is, and the end
+	LagSeconds float64 `json:"lag_seconds"`        // age of the first record that isn't committed; 0 without lag. Before anything was read: time since the assignment
+	CatchUp    float64 `json:"catch_up_seconds"`   // until all up to the end is processed, at the pace of the last minute; -1 if that isn't shrinking
+	ReadRate   float64 `json:"records_per_second"` // of the last minute
 }
 
-// Lag is the number of offsets between what is committed, or being read if nothing is, and the end.
-func (s *PartitionStatus) Lag() int64 {
+func (s *PartitionStatus) lag() int64 {
 	at := s.Committed
 	if at < 0 {
 		at = s.Position
 	}
 	return max(0, s.End-at)
+}
+
+// sample is what the pace is computed from. What lies in an open range counts as processed.
+func (s *PartitionStatus) sample(now time.Time) sample {
+	return sample{at: now, read: s.Read, position: s.Position, behind: max(0, s.End-s.Position)}
 }
 
 // A Reporter is a Consumer or a DeadLetter that tells how its service treats it. It is looked for once, at New. Report
@@ -79,20 +94,43 @@ type Throttle struct {
 
 // Status says what the connector is doing. Any goroutine may call it at any time.
 func (c *Connector) Status() Status {
-	s := Status{Name: c.name, Draining: c.draining.Load()}
+	s := Status{Name: c.name, Partitions: []PartitionStatus{}, Draining: c.draining.Load()}
 	if e := c.trouble.Load(); e != nil {
 		s.Error = (*e).Error()
 	}
 	s.Held, s.Totals = c.share.held(), c.totals.all()
+	s.Consumer, s.DeadLetter = report(c.reporters.consumer), report(c.reporters.dead)
+	now := time.Now()
 	for _, p := range *c.parts.Load() {
-		ps := p.status.get()
-		ps.Partition = p.Partition
+		ps := p.status.look(now)
+		ps.Partition, ps.Held = p.Partition, p.held.Load()
+		if p.stage != nil {
+			ps.Held += p.stage.buffered.Load()
+		}
 		s.Partitions = append(s.Partitions, ps)
 	}
 	slices.SortFunc(s.Partitions, func(a, b PartitionStatus) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
 	})
 	return s
+}
+
+// reporters are the Reporters among what a Connector was made of; nil where there is none.
+type reporters struct{ consumer, dead Reporter }
+
+func findReporters(c Consumer, d DeadLetter) (r reporters) {
+	r.consumer, _ = c.(Reporter)
+	r.dead, _ = d.(Reporter)
+	return r
+}
+
+// report asks a Reporter, if it is one.
+func report(r Reporter) *Report {
+	if r == nil {
+		return nil
+	}
+	said := r.Report()
+	return &said
 }
 
 // totals are the counts of all partitions.
@@ -118,15 +156,83 @@ func (t *totals) all() map[Metric]int64 {
 
 // A statusCell holds a partition's status.
 type statusCell struct {
-	mu     sync.Mutex
-	s      PartitionStatus
-	warned time.Time // when a burial was last logged
+	mu      sync.Mutex
+	s       PartitionStatus
+	backlog backlog
+	warned  time.Time // when a burial was last logged
 }
 
-func (c *statusCell) get() PartitionStatus {
+// look is the status as it is now.
+func (c *statusCell) look(now time.Time) PartitionStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.s
+	s := c.s
+	s.ReadRate, s.CatchUp = c.backlog.pace(s.sample(now))
+	if s.Lag = s.lag(); s.Lag > 0 {
+		s.LagSeconds = c.backlog.waiting(s.Committed, now)
+		if s.State != StateRunning {
+			s.CatchUp = -1
+		}
+	}
+	return s
+}
+
+// begin is the status of a new assignment.
+func (c *statusCell) begin(a Assignment, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.s.State, c.s.Since = StateRecovering, now
+	c.s.Position, c.s.Committed, c.s.End = a.Start, a.Committed, a.LogEnd
+	c.backlog.newest = now.UnixMilli()
+}
+
+// sample notes how far the partition is, for the pace.
+func (c *statusCell) sample(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backlog.note(c.s.sample(now))
+}
+
+// read notes a batch that was taken in, with records to be processed and bytes of their keys and values.
+func (c *statusCell) read(source *Source, records []Record, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(records); n > 0 && source.Next > c.s.Committed {
+		c.backlog.add(records[0].Offset, source.Next, written(&records[0]), written(&records[n-1]))
+	}
+	c.s.Position, c.s.End = source.Next, max(c.s.End, source.End)
+	c.s.Read += int64(len(records))
+	c.s.ReadBytes += bytes
+}
+
+// written is the time at which a record came, in ms: now, if it doesn't say.
+func written(r *Record) int64 {
+	if r.Timestamp > 0 {
+		return r.Timestamp
+	}
+	return time.Now().UnixMilli()
+}
+
+// seek notes that reading begins at an offset, maybe again.
+func (c *statusCell) seek(from int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backlog.rewind(from)
+	c.s.Position = from
+	if c.s.State == StateRecovering {
+		c.s.State, c.s.Since = StateRunning, time.Now()
+	}
+}
+
+// committed notes the group's offset. While nothing else is wrong, an error of commits is over.
+func (c *statusCell) committed(at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backlog.commit(at)
+	c.s.Committed = at
+	if c.s.State == StateRunning {
+		c.s.Error = ""
+	}
 }
 
 func (c *statusCell) state() State {
@@ -142,7 +248,17 @@ func (c *statusCell) set(f func(*PartitionStatus)) {
 }
 
 // note shows an error without changing the state.
-func (c *statusCell) note(err error) { c.set(func(s *PartitionStatus) { s.Error = err.Error() }) }
+func (c *statusCell) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails(err)
+}
+
+// fails is called under mu.
+func (c *statusCell) fails(err error) {
+	c.s.Error = err.Error()
+	c.s.LastError, c.s.LastAt = c.s.Error, time.Now()
+}
 
 // trouble shows an error that is being retried, and reports whether that is new.
 func (c *statusCell) trouble(state State, err error) bool {
@@ -152,7 +268,8 @@ func (c *statusCell) trouble(state State, err error) bool {
 		return false
 	}
 	changed := c.s.State != state
-	c.s.State, c.s.Error = state, err.Error()
+	c.s.State = state
+	c.fails(err)
 	if changed {
 		c.s.Since = time.Now()
 	}
@@ -177,12 +294,13 @@ func (c *statusCell) halt(err error) bool {
 	if c.s.State == StateHalted {
 		return false
 	}
-	c.s.State, c.s.Error, c.s.Since = StateHalted, err.Error(), time.Now()
+	c.s.State, c.s.Since = StateHalted, time.Now()
+	c.fails(err)
 	return true
 }
 
 // buried counts dead letters, and reports whether it is time to log one: the first, and then every 10 seconds.
-func (c *statusCell) buried(n int, last Failure) bool {
+func (c *statusCell) buried(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.s.Buried += int64(n)

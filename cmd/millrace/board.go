@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"sync/atomic"
 
 	"github.com/millrace/millrace/connector"
@@ -35,20 +36,8 @@ type connectorView struct {
 	Phase   phase  `json:"phase"`
 	Failure string `json:"failure,omitempty"` // why it couldn't be opened yet, or why it ended
 	connector.Status
-	Partitions []partitionView `json:"partitions"` // instead of those of Status
 
 	opened bool
-}
-
-// A partitionView is a PartitionStatus with the names of JSON and the lag.
-type partitionView struct {
-	Topic string `json:"topic"`
-	ID    int32  `json:"partition"`
-	Lag   int64  `json:"lag"` // offsets
-	connector.PartitionStatus
-	// These hide the names that the fields of a Partition have by themselves.
-	NoTopic *struct{} `json:"Topic,omitempty"`
-	NoID    *struct{} `json:"ID,omitempty"`
 }
 
 // A view is what the whole process is doing at one moment.
@@ -79,24 +68,31 @@ func (b *board) look() *view {
 }
 
 // missing is why a connector keeps the process from being ready, "" if it doesn't. Opening looks up its topics'
-// partitions and reaches the sink, once: what breaks afterwards is no reason, because a restart or a rollout that
-// stops wouldn't mend it. A member of a group that got no partition is ready as well.
+// partitions and reaches the sink, once, and then the group is joined, once: what breaks afterwards is no reason, because a
+// restart or a rollout that stops wouldn't mend it. A member of a group that got no partition is ready as well.
 func (c *connectorView) missing() string {
-	if c.opened {
+	reason := ""
+	switch {
+	case c.opened && c.Consumer != nil && !c.Consumer.Joined && c.Phase == phaseEnded:
+		reason = "ended before it joined its group"
+	case c.opened && c.Consumer != nil && !c.Consumer.Joined:
+		reason = "hasn't joined its group yet"
+	case c.opened:
 		return ""
+	case c.Phase == phaseEnded:
+		reason = "ended before it was opened"
+	default:
+		reason = "not opened yet"
 	}
-	reason := "connector " + c.Name + ": not opened yet"
-	if c.Phase == phaseEnded {
-		reason = "connector " + c.Name + ": ended before it was opened"
-	}
-	if c.Failure != "" {
-		reason += ": " + c.Failure
+	reason = "connector " + c.Name + ": " + reason
+	if why := cmp.Or(c.Failure, c.Error); why != "" {
+		reason += ": " + why
 	}
 	return reason
 }
 
 func (r *runner) view() connectorView {
-	c := connectorView{Phase: phaseOpening, Status: connector.Status{Name: r.config.Name}, Partitions: []partitionView{}}
+	c := connectorView{Phase: phaseOpening, Status: connector.Status{Name: r.config.Name, Partitions: []connector.PartitionStatus{}}}
 	p := r.progress.Load()
 	if p == nil {
 		return c
@@ -107,10 +103,6 @@ func (r *runner) view() connectorView {
 	}
 	if p.conn != nil {
 		c.Status = p.conn.Status()
-	}
-	for i := range c.Status.Partitions {
-		s := c.Status.Partitions[i]
-		c.Partitions = append(c.Partitions, partitionView{Topic: s.Topic, ID: s.ID, Lag: s.Lag(), PartitionStatus: s})
 	}
 	return c
 }

@@ -33,6 +33,10 @@ type ledgers struct {
 
 // openLedgers opens the chains of a connector's sinks. Close them after use.
 func openLedgers(ctx context.Context, conn *config.Connector) (*ledgers, error) {
+	conn, err := conn.Resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ls := &ledgers{conn: conn}
 	choices := []config.Choice{conn.Sink}
 	for _, o := range conn.Overrides {
@@ -102,7 +106,11 @@ func closePlace(p chain.Place) error {
 }
 
 // sourceOf is the Kafka source of a connector.
-func sourceOf(c *config.Connector) (*kafka.Config, error) {
+func sourceOf(ctx context.Context, c *config.Connector) (*kafka.Config, error) {
+	c, err := c.Resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
 	k, ok := c.Source.Config.(*kafka.Config)
 	if !ok {
 		return nil, failure{fmt.Errorf("connector %s: the source %s can't be asked for its offsets", c.Name, c.Source.Name)}

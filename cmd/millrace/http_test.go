@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -11,12 +12,14 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/connector/config"
 	"github.com/millrace/millrace/connector/connectortest"
 )
 
@@ -157,6 +160,7 @@ func TestCountsDontGoBack(t *testing.T) {
 		for series, want := range map[string]float64{
 			`up{connector="a"}`: 1, `records_read_total{connector="a"}`: 6, `read_bytes_total{connector="a"}`: 12, `records_written_total{connector="a"}`: 6,
 			`commits_total{connector="a"}`: 3, `partition_lag{connector="a",topic="t",partition="0"}`: 0,
+			`partition_lag_seconds{connector="a",topic="t",partition="0"}`: 0, `partition_catch_up_seconds{connector="a",topic="t",partition="0"}`: 0,
 			`partition_committed{connector="a",topic="t",partition="0"}`: 6, `partition_position{connector="a",topic="t",partition="0"}`: 6,
 			`partition_state{connector="a",topic="t",partition="0",state="running"}`: 1,
 		} {
@@ -194,7 +198,8 @@ func TestStatusPage(t *testing.T) {
 		c := got.Connectors[0]
 		p := c["partitions"].([]any)[0].(map[string]any)
 		if c["name"] != "a" || c["phase"] != "running" || c["totals"].(map[string]any)["records_read"] != 1. ||
-			p["topic"] != "t" || p["partition"] != 0. || p["state"] != "running" || p["committed"] != 1. || p["lag"] != 0. || p["Topic"] != nil || p["ID"] != nil {
+			p["topic"] != "t" || p["partition"] != 0. || p["state"] != "running" || p["committed"] != 1. || p["lag"] != 0. ||
+			p["lag_seconds"] != 0. || p["position"] != 1. || p["held_bytes"] != 0. || p["Topic"] != nil || p["ID"] != nil {
 			t.Errorf("%s", text)
 		}
 		drain()
@@ -337,5 +342,45 @@ func TestServersHaveLimits(t *testing.T) {
 	defer s.close()
 	if h := s.http; h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= 0 || h.WriteTimeout <= 0 || h.IdleTimeout <= 0 || h.MaxHeaderBytes <= 0 || h.ErrorLog == nil {
 		t.Errorf("%+v", h)
+	}
+}
+
+// A joiningConsumer reports whether it joined, and as whom.
+type joiningConsumer struct {
+	*connectortest.Consumer
+	joined atomic.Bool
+}
+
+func (c *joiningConsumer) Report() connector.Report {
+	return connector.Report{Joined: c.joined.Load(), Principal: "User:cars", Rebalances: 1}
+}
+
+// TestReadinessNeedsTheGroup joins the group without being given any partition, and leaves it.
+func TestReadinessNeedsTheGroup(t *testing.T) {
+	consumer := &joiningConsumer{Consumer: connectortest.NewConsumer(connectortest.NewLog())}
+	conn, err := connector.New(consumer, connector.LoaderFunc(func(context.Context, *connector.Batch) error { return nil }), connector.WithName("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{config: &config.Connector{Name: "a"}}
+	r.progress.Store(&progress{phase: phaseRunning, conn: conn})
+	o := &board{runners: []*runner{r}}
+	if code, body := ready(t, o.handler()); code != http.StatusServiceUnavailable || body != "not ready\nconnector a: hasn't joined its group yet\n" {
+		t.Errorf("before: %d %s", code, body)
+	}
+	consumer.joined.Store(true)
+	if code, body := ready(t, o.handler()); code != http.StatusOK {
+		t.Errorf("joined: %d %s", code, body)
+	}
+	_, text, _ := get(o.handler(), "GET", "/status")
+	for _, want := range []string{`"principal": "User:cars"`, `"partitions": []`, `"rebalances": 1`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+	consumer.joined.Store(false)
+	r.progress.Store(&progress{phase: phaseEnded, conn: conn, err: errors.New("refused")})
+	if code, body := ready(t, o.handler()); code != http.StatusServiceUnavailable || !strings.Contains(body, "connector a: ended before it joined its group: refused") {
+		t.Errorf("ended: %d %s", code, body)
 	}
 }

@@ -28,6 +28,10 @@ func firstTopic(c *config.Connector) string {
 
 // newest reads the newest n records of the connector's topics.
 func newest(ctx context.Context, c *config.Connector, n int) ([]sample, error) {
+	c, err := c.Resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
 	k, ok := c.Source.Config.(*kafka.Config)
 	if !ok {
 		return nil, fmt.Errorf("the source %s can't be looked into", c.Source.Name)

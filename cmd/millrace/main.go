@@ -6,12 +6,10 @@ import (
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // images without a file system have no time zones
-
-	"github.com/redis/go-redis/v9/logging"
 )
 
 func main() {
-	logging.Disable()              // the sink reports what go-redis would print besides
+	quietRedis()
 	signal.Ignore(syscall.SIGPIPE) // the stdout sink says what a closed pipe means
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/connector"
 )
@@ -20,7 +22,7 @@ type scrape map[string]float64
 var (
 	nameForm   = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
-	sampleForm = regexp.MustCompile(`^([a-zA-Z0-9_:]+)(\{.*\})? (-?[0-9]+)$`)
+	sampleForm = regexp.MustCompile(`^([a-zA-Z0-9_:]+)(\{.*\})? (-?[0-9]+(?:\.[0-9]+)?|\+Inf|-Inf|NaN)$`)
 )
 
 // parseMetrics is strict: HELP and TYPE once before the samples of each metric, which stand together; counters end in
@@ -124,12 +126,17 @@ func page(t *testing.T, v *view) (string, scrape) {
 
 // fullView has a value for everything.
 func fullView() *view {
-	p := connector.PartitionStatus{Partition: connector.Partition{Topic: "cars", ID: 3}, State: connector.StateBlocked, Position: 11, Committed: -1, End: 20, Staged: 4}
+	p := connector.PartitionStatus{Partition: connector.Partition{Topic: "cars", ID: 3}, State: connector.StateBlocked, Position: 11, Committed: -1, End: 20, Staged: 4,
+		Lag: 9, LagSeconds: 12.5, CatchUp: -1}
 	return &view{Ready: true, Version: "1.2.3", Budget: 1000, Connectors: []connectorView{
 		{Phase: phaseRunning, opened: true, Status: connector.Status{Name: "a", Held: 77, Error: "no broker", Totals: map[connector.Metric]int64{
 			"records_read": 1, "bytes_read": 2, "records_written": 3, "records_filtered": 4, "records_emitted": 5, "records_buried": 6,
+			"records_buried_TASK_PUT": 4, "records_buried_KEY_CONVERTER": 2, "retries_systemic": 3, "retries_retryable": 5,
 			"loads": 7, "retries": 8, "gaps": 9, "commits": 10, "late_acks": 11, "rotations": 5, "rotations_age": 3, "rotations_new": 2, "files": 6, "files_memory": 6,
-		}}, Partitions: []partitionView{{Topic: "cars", ID: 3, Lag: 9, PartitionStatus: p}}},
+		}, Partitions: []connector.PartitionStatus{p},
+			Consumer:   &connector.Report{Joined: true, Rebalances: 3, Throttle: connector.Throttle{Requests: 8, Times: 2, Total: 2 * time.Second, Max: 1500 * time.Millisecond}},
+			DeadLetter: &connector.Report{Throttle: connector.Throttle{Total: time.Second, Max: time.Second}},
+		}},
 		{Phase: phaseOpening, Status: connector.Status{Name: "b"}},
 	}}
 }
@@ -148,13 +155,24 @@ func TestMetricsShowEverything(t *testing.T) {
 		`partition_state{connector="a",topic="cars",partition="3",state="retrying"}`: 0,
 		`records_read_total{connector="a"}`:                                          1, `records_read_total{connector="b"}`: 0, `read_bytes_total{connector="a"}`: 2,
 		`records_written_total{connector="a"}`: 3, `records_filtered_total{connector="a"}`: 4, `records_emitted_total{connector="a"}`: 5,
-		`records_buried_total{connector="a"}`: 6, `loads_total{connector="a"}`: 7, `retries_total{connector="a"}`: 8, `gaps_total{connector="a"}`: 9,
+		`records_buried_total{connector="a",stage="TASK_PUT"}`: 4, `records_buried_total{connector="a",stage="KEY_CONVERTER"}`: 2,
+		`records_buried_total{connector="a",stage="TRANSFORMATION"}`: 0, `retries_total{connector="a",class="systemic"}`: 3,
+		`retries_total{connector="a",class="retryable"}`: 5, `retries_total{connector="b",class="lost"}`: 0, `loads_total{connector="a"}`: 7,
+		`partition_lag_seconds{connector="a",topic="cars",partition="3"}`: 12.5, `partition_catch_up_seconds{connector="a",topic="cars",partition="3"}`: math.Inf(1),
+		`rebalances_total{connector="a"}`: 3, `fetch_responses_total{connector="a"}`: 8, `fetch_throttle_seconds_total{connector="a"}`: 2,
+		`fetch_throttle_avg_seconds{connector="a"}`: .25, `fetch_throttle_max_seconds{connector="a"}`: 1.5, `produce_responses_total{connector="a"}`: 0,
+		`produce_throttle_seconds_total{connector="a"}`: 1, `produce_throttle_avg_seconds{connector="a"}`: 1, `produce_throttle_max_seconds{connector="a"}`: 1, `gaps_total{connector="a"}`: 9,
 		`commits_total{connector="a"}`: 10, `late_acks_total{connector="a"}`: 11,
 		`rotations_total{connector="a",reason="age"}`: 3, `rotations_total{connector="a",reason="new"}`: 2, `rotations_total{connector="a",reason="size"}`: 0,
 		`files_total{connector="a",reason="memory"}`: 6, `files_total{connector="b",reason="mend"}`: 0,
 	} {
 		if n, ok := got["millrace_"+series]; !ok || n != want {
 			t.Errorf("%s is %v (%t), want %v\n%s", series, n, ok, want, text)
+		}
+	}
+	for _, absent := range []string{`millrace_rebalances_total{connector="b"}`, `millrace_fetch_throttle_max_seconds{connector="b"}`, `millrace_produce_responses_total{connector="b"}`} {
+		if _, ok := got[absent]; ok {
+			t.Errorf("%s of a connector that reports nothing", absent)
 		}
 	}
 	if n := strings.Count(text, "millrace_partition_state{"); n != 5 {
@@ -186,7 +204,7 @@ func TestParserIsStrict(t *testing.T) {
 	for _, bad := range []string{
 		"", "millrace_a_total 1\n", head + "millrace_a_total 1", head + "millrace_b_total 1\n", head + "millrace_a_total -1\n", head + "millrace_a_total 1\nmillrace_a_total 1\n",
 		head + head, head + "millrace_a_total{b=\"c} 1\n", head + "millrace_a_total{b=\"c\",b=\"d\"} 1\n", head + "millrace_a_total{b=\"\\x\"} 1\n",
-		head + "millrace_a_total{b=\"c\",} 1\n", head + "millrace_a_total{} 1\n", head + "millrace_a_total{1b=\"c\"} 1\n", head + "\n", head + "millrace_a_total x\n",
+		head + "millrace_a_total{b=\"c\",} 1\n", head + "millrace_a_total{} 1\n", head + "millrace_a_total{1b=\"c\"} 1\n", head + "\n", head + "millrace_a_total x\n", head + "millrace_a_total 1e3\n", head + "millrace_a_total .5\n",
 		"# HELP millrace_a x\n# TYPE millrace_a counter\n", "# HELP a_total x\n# TYPE a_total counter\n",
 	} {
 		if _, err := parseMetrics(bad); err == nil {

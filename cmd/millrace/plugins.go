@@ -1,21 +1,24 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/millrace/millrace/connector/config"
 	"github.com/millrace/millrace/connector/kafka"
 	"github.com/millrace/millrace/handlers"
+	"github.com/millrace/millrace/internal/secretsmanager"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/sinks/file"
-	"github.com/millrace/millrace/sinks/redisgeo"
-	"github.com/millrace/millrace/sinks/s3"
 	"github.com/millrace/millrace/sinks/stdout"
 )
 
 // plugins is what this build can read, decode, do and write: one line each. To build a Millrace with a
 // sink of your own, copy this command and add a line.
+//
+// A sink that brings an SDK has a file of its own here, which the build tag no_NAME leaves out: no_s3, no_redis_geo.
 func plugins() *config.Registry {
-	return config.NewRegistry(
+	return config.NewRegistry(slices.Concat(s3Plugins(), redisGeoPlugins(), []*config.Plugin{
 		config.Source("kafka", kafkaDefaults),
 
 		config.DecoderOf("json", json.DefaultConfig, json.New),
@@ -30,13 +33,12 @@ func plugins() *config.Registry {
 		config.Handler("mask", handlers.DefaultMask),
 		config.Handler("flatten", handlers.DefaultFlatten),
 
-		config.Loader("redis_geo", redisgeo.DefaultConfig),
-		config.Stager("s3", s3.DefaultConfig),
 		config.Stager("file", file.DefaultConfig),
 		config.Loader("stdout", stdout.DefaultConfig),
 
 		config.DeadLetterBeside("kafka", kafka.DefaultDeadLetterConfig, openDeadLetter),
-		config.DeadLetter("s3", s3.DefaultDeadLetterConfig),
 		config.DeadLetter("file", file.DefaultDeadLetterConfig),
-	)
+
+		config.Secrets(secretsmanager.New()),
+	})...)
 }

@@ -110,7 +110,7 @@ func (c *command) rewind(ctx context.Context, path string, o rewindOptions) erro
 	if err != nil {
 		return err
 	}
-	k, err := sourceOf(conn)
+	k, err := sourceOf(ctx, conn)
 	if err != nil {
 		return err
 	}

@@ -18,80 +18,94 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/config"
+	"github.com/millrace/millrace/internal/cgroup"
 )
 
-// beside is the memory that a process needs beside its byte budget: code, buffers of clients, garbage that
-// isn't collected yet. With the default budget the limit is 218 MiB, so that the process fits into 256 MiB.
-const beside = 90 << 20
+// defaultBudget is for a process that no container limits.
+const defaultBudget = 128 << 20
 
 // runOptions are the flags of run.
 type runOptions struct {
-	budget connector.Bytes
-	log    string
-	level  slog.Level
-	status connector.Duration
-	http   string // address, "" for none
-	pprof  string // address, "" for none
+	budget   connector.Bytes // 0 to let it follow the container
+	log      string
+	level    slog.Level
+	contents bool // log what buried records hold
+	status   connector.Duration
+	http     string // address, "" for none
+	pprof    string // address, "" for none
+	traces   string // URL, "" for none
 }
 
 func (c *command) runCommand() *cobra.Command {
-	o := runOptions{budget: 128 << 20, log: "text", status: connector.Duration(10 * time.Second)}
+	o := runOptions{budget: defaultBudget, log: "text", status: connector.Duration(10 * time.Second)}
 	cmd := &cobra.Command{
 		Use:   "run FILE...",
 		Short: "Run the connectors of configuration files",
 		Long: `Run all connectors of configuration files in this process. One that fails leaves the others
 running. The first SIGINT or SIGTERM lets them finish what they have begun, commit and
-leave their groups; the second stops the process at once. Logs go to the standard error.
+leave their groups; the second stops the process at once. Logs go to the standard error. An
+error that comes again is logged five times a minute, and then how often it came.
 
 With --http, /healthz says that the process is alive, /readyz that every connector was opened, /status
 what all are doing, and /metrics the same to Prometheus. Nothing listens without it.
 
-GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB: 218 MiB by default. GOGC,
-unless it is set, becomes 200.`,
+Without --budget and GOMEMLIMIT, the budget follows the container's memory limit: half of
+it, but 128 MiB less at least. GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB, and at
+most 85 % of the container's limit. GOGC, unless it is set, becomes 200.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, paths []string) error { return c.run(cmd.Context(), paths, o) },
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if cmd.Flags().Changed("budget") && o.budget <= 0 {
+				return errors.New("--budget must be above 0")
+			}
+			if !cmd.Flags().Changed("budget") {
+				o.budget = 0
+			}
+			return c.run(cmd.Context(), paths, o)
+		},
 	}
-	cmd.Flags().TextVar(&o.budget, "budget", o.budget, "memory for records, of all connectors together")
+	cmd.Flags().TextVar(&o.budget, "budget", o.budget, "memory for records, of all connectors together; in a container that limits memory the default follows the limit")
 	cmd.Flags().StringVar(&o.log, "log", o.log, "logs as text or json")
 	cmd.Flags().TextVar(&o.level, "log-level", o.level, "least level of logs: debug, info, warn or error")
+	cmd.Flags().BoolVar(&o.contents, "log-payloads", o.contents, "log the beginnings of key and value of records that go to the dead letter")
 	cmd.Flags().TextVar(&o.status, "status", o.status, "how often each connector's status is logged; 0s is never")
 	cmd.Flags().StringVar(&o.http, "http", o.http, "address for health, status and metrics, such as :8080; none by default")
 	cmd.Flags().StringVar(&o.pprof, "pprof", o.pprof, "loopback address for Go's profiles, such as localhost:6060; none by default")
+	cmd.Flags().StringVar(&o.traces, "traces", o.traces, "URL of an OpenTelemetry collector (OTLP/HTTP) to send traces to, such as http://localhost:4318; none by default")
 	return cmd
 }
 
-// logger makes the logger that the flags ask for.
-func (o runOptions) logger(w io.Writer) (*slog.Logger, error) {
-	options := &slog.HandlerOptions{Level: o.level}
-	switch o.log {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
-	}
-	return nil, fmt.Errorf("--log is text or json, not %q", o.log)
-}
-
 func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
-	log, err := o.logger(c.err)
+	log, flush, err := o.logger(c.err)
 	if err != nil {
 		return err
 	}
-	if o.budget <= 0 || o.status < 0 {
-		return errors.New("--budget must be above 0, --status not below")
+	defer flush()
+	if o.status < 0 {
+		return errors.New("--status must not be below 0")
 	}
 	files, err := c.plugins.Load(paths...)
 	if err != nil {
 		return err
 	}
-	tuneMemory(int64(o.budget) + beside)
+	bytes, limit := o.sizes()
+	tuneMemory(limit)
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
-	budget := connector.NewBudget(int64(o.budget))
-	b := &board{budget: int64(o.budget)}
+	budget := connector.NewBudget(bytes)
+	b := &board{budget: bytes}
 	for _, f := range files {
 		for _, conn := range f.Connectors {
 			b.runners = append(b.runners, &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status)})
+		}
+	}
+	if o.traces != "" {
+		t, err := openTraces(ctx, o.traces, log)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		for _, r := range b.runners {
+			t.follow(r.config)
 		}
 	}
 	stop, err := o.serve(b, log)
@@ -107,6 +121,16 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 		return err
 	}
 	return b.failed()
+}
+
+// sizes are the budget and the limit of Go's memory, in bytes. Who sets GOMEMLIMIT has sized the process: then
+// the container's limit says nothing.
+func (o runOptions) sizes() (budget, limit int64) {
+	container := int64(0)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		container, _ = cgroup.MemoryLimit()
+	}
+	return cgroup.Sizes(container, int64(o.budget), defaultBudget)
 }
 
 // failed says which connectors failed. All have ended.
@@ -244,7 +268,7 @@ func statusLine(before, now connector.Status, d time.Duration) []any {
 	trouble := now.Error
 	for i := range now.Partitions {
 		p := &now.Partitions[i]
-		lag += p.Lag()
+		lag += p.Lag
 		states[p.State]++
 		if trouble == "" && p.State != connector.StateRunning && p.Error != "" {
 			trouble = p.Partition.String() + ": " + p.Error

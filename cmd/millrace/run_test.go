@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/config"
 	"github.com/millrace/millrace/connector/connectortest"
+	"github.com/millrace/millrace/internal/cgroup"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -223,14 +224,31 @@ func TestRunOpensAgain(t *testing.T) {
 	})
 }
 
+// TestSizes: the flag outranks all, and who sets GOMEMLIMIT has sized the process.
+func TestSizes(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "")
+	if budget, limit := (runOptions{budget: 40 << 20}).sizes(); budget != 40<<20 || limit <= 0 || limit > 130<<20 {
+		t.Errorf("--budget 40MiB: %d, %d", budget, limit)
+	}
+	container, _ := cgroup.MemoryLimit()
+	want, _ := cgroup.Sizes(container, 0, defaultBudget)
+	if budget, _ := (runOptions{}).sizes(); budget != want {
+		t.Errorf("in a container of %d: %d, want %d", container, budget, want)
+	}
+	t.Setenv("GOMEMLIMIT", "1GiB")
+	if budget, _ := (runOptions{}).sizes(); budget != defaultBudget {
+		t.Errorf("with GOMEMLIMIT: %d", budget)
+	}
+}
+
 func TestStatusLine(t *testing.T) {
 	before := connector.Status{Totals: map[connector.Metric]int64{connector.MetricRead: 100}}
 	now := connector.Status{
 		Totals: map[connector.Metric]int64{connector.MetricRead: 350, connector.MetricWritten: 340, connector.MetricBuried: 2},
 		Held:   77,
 		Partitions: []connector.PartitionStatus{
-			{Partition: connector.Partition{Topic: "t", ID: 0}, State: connector.StateRunning, Committed: 10, End: 15},
-			{Partition: connector.Partition{Topic: "t", ID: 1}, State: connector.StateHalted, Committed: -1, Position: 1, End: 4, Error: "stuck"},
+			{Partition: connector.Partition{Topic: "t", ID: 0}, State: connector.StateRunning, Committed: 10, End: 15, Lag: 5},
+			{Partition: connector.Partition{Topic: "t", ID: 1}, State: connector.StateHalted, Committed: -1, Position: 1, End: 4, Lag: 3, Error: "stuck"},
 		},
 	}
 	got := statusLine(before, now, 10*time.Second)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/sinks/file"
-	"github.com/millrace/millrace/sinks/s3"
 )
 
 // verifyOptions are the flags of verify.
@@ -156,16 +155,10 @@ func (o verifyOptions) place(ctx context.Context, target string) (p chain.Place,
 		if err != nil || u.Host == "" {
 			return p, false, fmt.Errorf("%q is no s3://BUCKET/PREFIX", target)
 		}
-		sink := s3.DefaultConfig()
-		sink.Bucket, sink.Endpoint, sink.Region, sink.PathStyle, sink.Chain = u.Host, o.endpoint, o.region, o.pathStyle, o.chain
 		prefix = strings.TrimPrefix(target, "s3://"+u.Host)
-		sink.Prefix = cmp.Or(prefix, "/")
-		if err := sink.Validate(); err != nil {
-			return p, false, err
-		}
-		p, err = sink.OpenChain(ctx)
+		p, err = o.bucketPlace(ctx, u.Host, cmp.Or(prefix, "/"))
 		if err != nil {
-			return p, false, failure{err}
+			return p, false, err
 		}
 	case statErr == nil && info.IsDir():
 		sink := file.DefaultConfig()
@@ -210,7 +203,7 @@ func (c *command) verifyFile(ctx context.Context, path string, o verifyOptions, 
 	for _, l := range ls.all {
 		vo := vo
 		if !o.noKafka {
-			k, err := sourceOf(conn)
+			k, err := sourceOf(ctx, conn)
 			if err != nil {
 				return nil, err
 			}

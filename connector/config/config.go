@@ -86,8 +86,9 @@ func (o *Override) Matches(topic string) bool {
 // A Choice is a plugin and its settings.
 type Choice struct {
 	Name   string // as the file names it: "redis_geo"
-	Config any    // a pointer to the plugin's Config struct
+	Config any    // a pointer to the plugin's Config struct; see Connector.Resolve
 	plugin *Plugin
+	late   *late // nil if Config is complete
 }
 
 // Load reads and checks files, with the environment of this process. The error is of type Problems and tells
@@ -144,10 +145,10 @@ func readFile(path string) ([]byte, error) {
 func (r *Registry) Parse(name string, data []byte, env Environment) (*File, error) {
 	var ps Problems
 	f := &File{Name: name}
-	roots := parse(name, data, &ps)
+	roots := parse(name, data, r.secretNames, &ps)
 	seen := map[string]place{}
 	for _, root := range roots {
-		d := decoder{registry: r, env: env, problems: &ps}
+		d := decoder{registry: r, env: &env, problems: &ps}
 		c := d.connector(root)
 		if n := root.find("name"); n != nil && c.Name != "" {
 			if first, ok := seen[c.Name]; ok {
@@ -303,11 +304,8 @@ func (d *decoder) choice(n *node, k Kind, what string) (Choice, bool) {
 	}
 	m := asMap(n)
 	if len(m.fields) != 1 {
-		var found []string
-		for _, f := range m.fields {
-			found = append(found, f.name)
-		}
-		d.problems.add(n.at, "%s takes one key, one of %s; it has %s", what, strings.Join(known, ", "), cmp.Or(strings.Join(found, ", "), "none"))
+		d.problems.add(n.at, "%s takes one key, one of %s; it has %s", what, strings.Join(known, ", "), cmp.Or(strings.Join(m.names(), ", "), "none"))
+		d.hideSecrets(n)
 		return Choice{}, false
 	}
 	f := m.fields[0]
@@ -317,15 +315,10 @@ func (d *decoder) choice(n *node, k Kind, what string) (Choice, bool) {
 	p := d.registry.Find(k, f.name)
 	if p == nil {
 		d.problems.add(f.at, "this build has no %s %q%s", k, f.name, suggest(f.name, known, "it has"))
+		d.hideSecrets(f.value)
 		return Choice{}, false
 	}
-	c := Choice{Name: p.Name, Config: p.defaults(d.name), plugin: p}
-	before := len(*d.problems)
-	d.value(f.value, reflect.ValueOf(c.Config).Elem(), setting{}, string(k)+" "+p.Name)
-	if len(*d.problems) == before {
-		d.validate(c, f)
-	}
-	return c, true
+	return d.settle(p, f), true
 }
 
 // known are the names to choose from.
@@ -346,9 +339,10 @@ func (d *decoder) validate(c Choice, f field) {
 		message := err.Error()
 		name, _, _ := strings.Cut(message, " ")
 		if at, ok := f.value.locate(strings.TrimSuffix(name, ":")); ok {
-			d.problems.add(at, "%s", message)
+			d.problems.add(at, "%s", conceal(name, message, d.hidden))
 			continue
 		}
+		message = conceal("", message, d.hidden)
 		if !strings.HasPrefix(message, c.Name) {
 			message = c.Name + ": " + message
 		}

@@ -152,10 +152,13 @@ func testRegistry() *Registry {
 	return NewRegistry(
 		Source("queue", func(name string) queueConfig { return queueConfig{Group: name, Wait: connector.Duration(time.Second)} }),
 		Loader("store", defaultStore),
+		Loader("vault", defaultVault),
+		Handler("sign", func() signConfig { return signConfig{} }),
+		Secrets(testStore),
 		Loader("devnull", func() *storeConfig { c := defaultStore(); c.Lng = "0"; return &c }),
 		Handler("only", func() onlyConfig { return onlyConfig{} }),
 		Handler("map", func() mapConfig { return mapConfig{} }),
-		Decoder("json", plain), Decoder("string", plain),
+		Decoder("json", plain), Decoder("string", plain), Decoder("avro", func() avroConfig { return avroConfig{} }),
 		DeadLetterBeside("grave", func() graveConfig { return graveConfig{} },
 			func(_ context.Context, c graveConfig, s queueConfig, name string) (grave, error) {
 				return grave{strings.Join(s.Brokers, ","), name}, nil
@@ -174,6 +177,15 @@ var testEnv = Environment{
 		}
 		return nil, os.ErrNotExist
 	},
+}
+
+// sameTexts compares what is read.
+func sameTexts(t *testing.T) cmp.Option {
+	return cmp.Comparer(func(a, b secret.Text) bool {
+		x, errX := a.Read(t.Context())
+		y, errY := b.Read(t.Context())
+		return errX == nil && errY == nil && x == y
+	})
 }
 
 func parseText(t *testing.T, text string) *File {
@@ -239,7 +251,7 @@ sink: devnull
 		OnGap:      connector.GapLatest,
 		MaxRecord:  1 << 20, CommitInterval: connector.Duration(5 * time.Second), DrainTimeout: connector.Duration(20 * time.Second),
 	}
-	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), cmp.Comparer(func(a, b secret.Text) bool { return reflect.DeepEqual(a, b) })); diff != "" {
+	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), sameTexts(t)); diff != "" {
 		t.Error(diff)
 	}
 	two := f.Connectors[1]
@@ -328,6 +340,12 @@ func TestSecretsNeverShow(t *testing.T) {
 		"name: a\nsource: {other: {db_password: hunter2}}\nsink: devnull\n",
 		"api_token: 'hunter2'\nname: a: b\n",
 		"name: a\nsource:\n  queue:\n    topics: x\n    pass: |\n      hunter2\n    nope: 1\nsink: devnull\n",
+		"name: a\nsource:\n  queue:\n    pass: hunter2\n    x: y: z\n",
+		"name: a\nsource:\n  queue:\n    pass: |\n      x\n      hunter2\n    x: y: z\n",
+		"name: a\nsource: {queue: {pass: \"hunter2}}\n",
+		"name: a\nsource: {queue: {topics: x, pass: \"hunter2\\\"hunter2\", nope: 1}}\n",
+		"name: a\nhandlers:\n- sgin: {key: hunter2}\n- only: {rule: a}\n",
+		"name: a\nsource: {queue: {pass: {text: hunter2}}}\n",
 	} {
 		_, err := testRegistry().Parse("x.yaml", []byte(text), testEnv)
 		if err == nil {
@@ -409,7 +427,7 @@ overrides:
 `
 	r := testRegistry()
 	r = NewRegistry(append(r.plugins,
-		Handler("sign", func() signConfig { return signConfig{} }), Loader("locked", func() lockedConfig { return lockedConfig{} }))...)
+		Loader("locked", func() lockedConfig { return lockedConfig{} }))...)
 	plan := func(text, build string) string {
 		f, err := r.Parse("x.yaml", []byte(text), testEnv)
 		if err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -15,9 +16,13 @@ import (
 // A decoder fills structs from nodes and notes every mistake that it meets.
 type decoder struct {
 	registry *Registry
-	env      Environment
+	env      *Environment // of the file; secrets that are read from the same path share it
 	problems *Problems
-	name     string // of the connector
+	name     string           // of the connector
+	kind     Kind             // of the choice that is being decoded, "" outside of one
+	needs    []need           // of that choice
+	texts    map[*node]string // what the needs were read as; nil when the file is loaded
+	hidden   []hidden         // texts of that choice that may not show in messages
 }
 
 // value decodes n into v. what names the setting in messages.
@@ -28,6 +33,12 @@ func (d *decoder) value(n *node, v reflect.Value, s setting, what string) {
 		if c, ok := d.choice(n, s.choice, what); ok {
 			v.Set(reflect.ValueOf(c))
 		}
+	case t == secretType && isReference(n):
+		if text, ok := d.secret(n, what); ok {
+			v.Set(reflect.ValueOf(text))
+		}
+	case s.oneof != "" && t.Kind() == reflect.Struct:
+		d.oneof(n, v, s, what)
 	case t.Kind() == reflect.Pointer:
 		p := reflect.New(t.Elem())
 		if !v.IsNil() {
@@ -39,7 +50,7 @@ func (d *decoder) value(n *node, v reflect.Value, s setting, what string) {
 		d.list(n, v, s, what)
 	case t.Kind() == reflect.Map:
 		d.dictionary(n, v, s, what)
-	case t.Kind() == reflect.Struct && !(readsText(t) && (n.kind == scalar || isReference(n))):
+	case t.Kind() == reflect.Struct && t != secretType && !(readsText(t) && (n.kind == scalar || isReference(n))):
 		d.structure(n, v, what)
 	default:
 		if text, ok := d.text(n, s, t, what); ok {
@@ -64,6 +75,9 @@ func (d *decoder) structure(n *node, v reflect.Value, what string) {
 			return
 		}
 		d.problems.add(n.at, "%s is a map of settings, not %s; it takes %s", what, n.kind, names(all))
+		if _, ok := only(all, isSecret); ok {
+			d.hide(n) // it may have been meant for that one
+		}
 		return
 	}
 	if s, ok := only(all, isShort); ok && isMap(s.typ) && !isLong(n, s) {
@@ -74,6 +88,9 @@ func (d *decoder) structure(n *node, v reflect.Value, what string) {
 		s, ok := only(all, func(s setting) bool { return s.name == f.name })
 		if !ok {
 			d.problems.add(f.at, "%s has no setting %q%s", what, f.name, suggest(f.name, settingNames(all), "it takes"))
+			if meant(f.name, all) {
+				d.hide(f.value)
+			}
 			continue
 		}
 		d.value(f.value, v.FieldByIndex(s.index), s, s.name)
@@ -110,12 +127,10 @@ func (d *decoder) list(n *node, v reflect.Value, s setting, what string) {
 		if !ok {
 			return
 		}
-		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				e := reflect.New(elem).Elem()
-				d.scalar(n, part, e, what)
-				v.Set(reflect.Append(fresh(v, &items), e))
-			}
+		for _, part := range d.split(n, text) {
+			e := reflect.New(elem).Elem()
+			d.scalar(n, part, e, what)
+			v.Set(reflect.Append(fresh(v, &items), e))
 		}
 		return
 	default:
@@ -128,6 +143,25 @@ func (d *decoder) list(n *node, v reflect.Value, s setting, what string) {
 		out = reflect.Append(out, e)
 	}
 	v.Set(out)
+}
+
+// split takes a list apart that is written as a text with commas. What a reference holds may be a JSON text as well: that is one item.
+func (d *decoder) split(n *node, text string) []string {
+	if isReference(n) && (d.waits(n) || strings.HasPrefix(strings.TrimSpace(text), "{") && json.Valid([]byte(text))) {
+		return []string{text}
+	}
+	var parts []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// waits reports whether a placeholder stands in the place of what n refers to.
+func (d *decoder) waits(n *node) bool {
+	return slices.ContainsFunc(d.needs, func(w need) bool { return w.node == n })
 }
 
 // fresh is v, emptied the first time.
@@ -169,11 +203,6 @@ func (d *decoder) dictionary(n *node, v reflect.Value, s setting, what string) {
 	v.Set(out)
 }
 
-// isReference reports whether n is {file: PATH} or {secret: NAME, field: F}.
-func isReference(n *node) bool {
-	return n.kind == mapping && (n.get("file") != nil || n.get("secret") != nil)
-}
-
 // text is what a scalar, or a reference in its place, says.
 func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string, bool) {
 	switch {
@@ -188,10 +217,17 @@ func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string,
 		}
 		return n.text, true
 	case n.kind == scalar:
-		if t == secretType && n.text != "" && !strings.Contains(n.text, "${") {
+		if t == secretType && !isReferenceToVariable(n.text) {
 			n.at.text.mask(n.text)
+			n.at.text.mask(n.raw)
+			if len(n.text) <= 3 {
+				d.hide(n)
+			}
 		}
 		text, err := d.env.expand(n.text)
+		if e, ok := errors.AsType[*variableError](err); ok && t == secretType {
+			err = e.masked()
+		}
 		if err != nil {
 			d.problems.add(n.at, "%s: %v", what, err)
 		}
@@ -199,6 +235,9 @@ func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string,
 	case isReference(n) && !s.rule:
 		return d.reference(n, what)
 	default:
+		if t == secretType {
+			d.hide(n)
+		}
 		d.problems.add(n.at, "%s is %s, not %s", what, wants(t), n.kind)
 	}
 	return "", false
@@ -206,34 +245,21 @@ func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string,
 
 var secretType = reflect.TypeFor[secret.Text]()
 
-// reference reads a text that stands elsewhere.
-func (d *decoder) reference(n *node, what string) (string, bool) {
-	if f := n.find("secret"); f != nil {
-		d.problems.add(f.at, "%s: this build reads secrets only from the environment (${NAME}) and from files ({file: PATH})", what)
-		return "", false
-	}
-	if len(n.fields) != 1 {
-		d.problems.add(n.at, "%s: {file: PATH} takes no other settings", what)
-		return "", false
-	}
-	path, ok := d.text(n.fields[0].value, setting{}, reflect.TypeFor[string](), what+".file")
-	if !ok {
-		return "", false
-	}
-	text, err := d.env.file(path)
-	if err != nil {
-		d.problems.add(n.fields[0].at, "%s: %v", what, err)
-	}
-	return text, err == nil
-}
-
 // scalar converts text.
 func (d *decoder) scalar(n *node, text string, v reflect.Value, what string) {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	u, unmarshals := v.Addr().Interface().(encoding.TextUnmarshaler)
+	switch {
+	case d.waits(n) && (unmarshals || v.Kind() != reflect.String):
+		return // a placeholder is none
+	case unmarshals:
 		if err := u.UnmarshalText([]byte(text)); err != nil {
-			d.problems.add(n.at, "%s: %v", what, err)
+			d.problems.add(n.at, "%s: %v", what, unreferenced(n, err, v.Type()))
 		}
 		return
+	}
+	shown := text
+	if isReference(n) {
+		shown = n.reference()
 	}
 	var err error
 	switch k := v.Kind(); {
@@ -263,10 +289,10 @@ func (d *decoder) scalar(n *node, text string, v reflect.Value, what string) {
 		}
 	}
 	if errors.Is(err, strconv.ErrRange) {
-		d.problems.add(n.at, "%s: %s is out of range", what, text)
+		d.problems.add(n.at, "%s: %s is out of range", what, shown)
 		return
 	}
-	d.problems.add(n.at, "%s is %s, not %q", what, wants(v.Type()), text)
+	d.problems.add(n.at, "%s is %s, not %q", what, wants(v.Type()), shown)
 }
 
 // wants says what a type is written as.
@@ -286,6 +312,18 @@ func wants(t reflect.Type) string {
 	return "a map"
 }
 
+// unreferenced is err, or what it would be of the reference: it may quote the text.
+func unreferenced(n *node, err error, t reflect.Type) error {
+	if !isReference(n) {
+		return err
+	}
+	u, _ := reflect.New(t).Interface().(encoding.TextUnmarshaler)
+	if err := u.UnmarshalText([]byte(n.reference())); err != nil {
+		return err
+	}
+	return errors.New(n.reference() + " can't be used")
+}
+
 func settingNames(all []setting) []string {
 	out := make([]string, len(all))
 	for i, s := range all {
@@ -301,15 +339,29 @@ func names(all []setting) string {
 	return strings.Join(settingNames(all), ", ")
 }
 
-// suggest is "; did you mean ...?", or what there is to choose from.
-func suggest(wrong string, known []string, there string) string {
+// nearest is the name that somebody meant who wrote a wrong one, "" if it is none of them.
+func nearest(wrong string, known []string) string {
 	best, least := "", 1+max(1, min(3, len(wrong)/3))
 	for _, k := range known {
 		if n := distance(normal(wrong), normal(k)); n < least {
 			best, least = k, n
 		}
 	}
-	if best != "" {
+	return best
+}
+
+// meant reports whether a setting that doesn't exist may be one that is secret.
+func meant(wrong string, all []setting) bool {
+	if best := nearest(wrong, settingNames(all)); best != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(s setting) bool { return s.name != best })
+	}
+	_, ok := only(all, isSecret)
+	return ok
+}
+
+// suggest is "; did you mean ...?", or what there is to choose from.
+func suggest(wrong string, known []string, there string) string {
+	if best := nearest(wrong, known); best != "" {
 		return `; did you mean "` + best + `"?`
 	}
 	if len(known) == 0 {

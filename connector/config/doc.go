@@ -22,6 +22,11 @@
 //   - A tag short:"true" marks the field that a scalar in the place of the whole struct sets:
 //     "filter: value.ok" is "filter: {rule: value.ok}". Where there is none, and the struct implements
 //     encoding.TextUnmarshaler, that reads the scalar.
+//   - A tag oneof:"none" on a struct of pointers to structs says that at most one of them is set: "auth: tls" sets TLS to its zero value,
+//     "auth: {tls: {ca: x}}" fills it, and "auth: none" is the struct with none.
+//   - Any text may be kept elsewhere: {file: PATH}, or {secret: NAME, field: F} in a build with Secrets. A secret.Text of a source, a sink or a
+//     dead letter reads it when it is needed and after it was refused. In other settings, and in handlers and decoders, files are read with the
+//     configuration, and secrets before anything is opened: Validate is called then, with the texts.
 //   - A slice of structs with a field tagged key:"true" is written as a map, whose order is kept; the key
 //     goes into that field.
 //   - An error of Validate that begins with a setting's name ("rotate.size is 0B; ...", "key: ...") is shown at that setting.

@@ -53,7 +53,7 @@ func (e Environment) expand(s string) (string, error) {
 func (e Environment) variable(reference string) (string, error) {
 	name, fallback, hasFallback := strings.Cut(reference, ":-")
 	if !isVariable(name) {
-		return "", fmt.Errorf("${%s} isn't the name of an environment variable; write $${ for the two characters themselves", reference)
+		return "", &variableError{reference}
 	}
 	value, ok := "", false
 	if e.Lookup != nil {
@@ -66,6 +66,23 @@ func (e Environment) variable(reference string) (string, error) {
 		return "", fmt.Errorf("the environment variable %s isn't set; set it, or give a default: ${%s:-...}", name, name)
 	}
 	return value, nil
+}
+
+// A variableError is that what stands in ${...} can't be a variable's name.
+type variableError struct{ reference string }
+
+func (e *variableError) Error() string {
+	return fmt.Sprintf("${%s} isn't the name of an environment variable; write $${ for the two characters themselves", e.reference)
+}
+
+// masked is the error of a secret, of which it would show a part.
+func (*variableError) masked() error { return &variableError{masked} }
+
+// isReferenceToVariable reports whether s is ${NAME} and nothing else, which isn't secret.
+func isReferenceToVariable(s string) bool {
+	name, ok := strings.CutPrefix(s, "${")
+	name, closed := strings.CutSuffix(name, "}")
+	return ok && closed && isVariable(name)
 }
 
 func isVariable(name string) bool {

@@ -28,6 +28,7 @@ const (
 type node struct {
 	kind   kind
 	text   string  // of a scalar
+	raw    string  // of a scalar: as it is written, with quotes and escapes
 	items  []*node // of a list
 	fields []field // of a map, in the order of the file
 	at     place
@@ -65,9 +66,18 @@ func (n *node) get(name string) *node {
 	return nil
 }
 
+func (n *node) names() []string {
+	out := make([]string, len(n.fields))
+	for i, f := range n.fields {
+		out[i] = f.name
+	}
+	return out
+}
+
 // parse splits a file into the trees of its documents; those without contents are left out.
-func parse(name string, data []byte, ps *Problems) []*node {
-	t := &text{name: name}
+// secrets gives the names of settings that a frame doesn't show the values of where the syntax is wrong.
+func parse(name string, data []byte, secrets func() []string, ps *Problems) []*node {
+	t := &text{name: name, secrets: secrets}
 	if len(data) > maxFile {
 		ps.add(place{text: t}, "the file is larger than %d bytes", maxFile)
 		return nil
@@ -185,6 +195,7 @@ func (c *converter) place(t *token.Token) place {
 
 // syntax reports what the parser says.
 func (c *converter) syntax(err error, tokens token.Tokens) {
+	c.text.hideNamed()
 	var e yaml.Error
 	if !errors.As(err, &e) {
 		c.problems.add(c.place(nil), "%v", err)
@@ -218,6 +229,10 @@ var hints = map[string]string{
 
 // tag refuses a YAML tag, which is what an unquoted "!" begins.
 func (c *converter) tag(t *token.Token) *node {
+	if c.text.holdsSecret(c.place(t)) {
+		c.problems.add(c.place(t), `YAML reads a text that begins with "!" as a tag; quote it`)
+		return &node{at: c.place(t)}
+	}
 	c.problems.add(c.place(t), `YAML reads %s as a tag, not as a text; quote it: "%s ..."`, t.Value, t.Value)
 	return &node{at: c.place(t)}
 }
@@ -253,9 +268,9 @@ func (c *converter) node(n ast.Node) *node {
 		}
 		return out
 	case *ast.LiteralNode:
-		return &node{kind: scalar, text: n.Value.Value, at: at}
+		return &node{kind: scalar, text: n.Value.Value, raw: n.Value.GetToken().Origin, at: at}
 	case *ast.StringNode:
-		return &node{kind: scalar, text: n.Value, at: at}
+		return &node{kind: scalar, text: n.Value, raw: n.GetToken().Origin, at: at}
 	case *ast.TagNode:
 		return c.tag(n.Start)
 	case *ast.AnchorNode:
@@ -275,7 +290,7 @@ func (c *converter) node(n ast.Node) *node {
 		}
 		return v
 	case ast.ScalarNode:
-		return &node{kind: scalar, text: n.GetToken().Value, at: at}
+		return &node{kind: scalar, text: n.GetToken().Value, raw: n.GetToken().Origin, at: at}
 	}
 	c.problems.add(at, "%s can't stand here", strings.ToLower(fmt.Sprint(n.Type())))
 	return &node{at: at}

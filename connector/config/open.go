@@ -14,7 +14,7 @@ import (
 
 // Open opens the connector's sinks, dead letter, handlers, decoders and last its source, and wires them. opts
 // come after what the file says. Close the Closer when Run has returned; it isn't nil unless there is an error,
-// and after an error nothing stays open. Nothing of c is changed, and c may be opened again.
+// and after an error nothing stays open. Nothing of c is changed, and c may be opened again: then secrets are read again.
 func (c *Connector) Open(ctx context.Context, opts ...connector.Option) (*connector.Connector, io.Closer, error) {
 	return c.open(ctx, nil, opts)
 }
@@ -32,6 +32,11 @@ func (c *Connector) OpenBetween(ctx context.Context, e Ends, opts ...connector.O
 }
 
 func (c *Connector) open(ctx context.Context, e *Ends, opts []connector.Option) (*connector.Connector, io.Closer, error) {
+	complete, err := c.resolve(ctx, e == nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connector %s: %w", c.Name, err)
+	}
+	c = complete
 	o := &opening{origin: origin{connector: c.Name, source: c.Source.Config}, ends: e}
 	conn, err := o.connector(ctx, c, opts)
 	if err != nil {

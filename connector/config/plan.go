@@ -51,10 +51,11 @@ func canonical(v reflect.Value, secrets bool) any {
 		}
 		return canonical(v.Elem(), secrets)
 	}
-	if s, ok := v.Interface().(secret.Text); ok && secrets {
-		if text, ok := s.Known(); ok {
+	if s, ok := v.Interface().(secret.Text); ok {
+		if text, known := s.Known(); known && secrets || text == "" && known {
 			return text
 		}
+		return masked // wherever it is kept
 	}
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
 		if text, err := m.MarshalText(); err == nil {
@@ -65,7 +66,12 @@ func canonical(v reflect.Value, secrets bool) any {
 	case reflect.Struct:
 		out := map[string]any{}
 		for _, s := range settings(v.Type()) {
-			out[s.name] = canonical(v.FieldByIndex(s.index), secrets)
+			f := v.FieldByIndex(s.index)
+			if s.oneof != "" {
+				out[s.name] = canonicalOneof(f, s, secrets)
+				continue
+			}
+			out[s.name] = canonical(f, secrets)
 		}
 		return out
 	case reflect.Slice, reflect.Array:
@@ -82,6 +88,14 @@ func canonical(v reflect.Value, secrets bool) any {
 		return out
 	}
 	return v.Interface()
+}
+
+// canonicalOneof is the alternative that is set: those that later builds add don't count.
+func canonicalOneof(v reflect.Value, s setting, secrets bool) any {
+	if one, alternative, ok := chosen(v); ok {
+		return map[string]any{one.name: canonical(alternative, secrets)}
+	}
+	return s.oneof
 }
 
 // thisBuild tells builds apart: version, revision, and whether the sources were changed since.

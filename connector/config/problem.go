@@ -14,8 +14,17 @@ import (
 type text struct {
 	name  string
 	lines []string
-	masks []string // secrets written in the file, never shown
+	masks []string       // secrets written in the file, never shown
+	hides []spot         // what stands there may be secret
+	named *regexp.Regexp // finds the values of settings whose names are those of secrets; nil unless the syntax is wrong
+
+	secrets func() []string // those names
 }
+
+// A spot is a line and a column, both from 1.
+type spot struct{ line, column int }
+
+const masked = "******"
 
 // A place is where something stands in a text. Lines and columns count from 1, columns in characters.
 type place struct {
@@ -58,14 +67,87 @@ func (p *Problem) Frame() string {
 	return b.String()
 }
 
-// secretSetting finds what is written behind a setting whose name says that it is secret.
-var secretSetting = regexp.MustCompile(`(?i)((?:password|passwd|secret|token|credential)\w*["']?\s*:\s*)([^\s{].*)`)
+// secretSetting finds a setting whose name says that it is secret, and what is written behind it.
+var secretSetting = regexp.MustCompile(`(?i)(\w*(?:password|passwd|secret|token|credential)\w*)["']?\s*:\s*(\S.*)`)
+
+// aReference is where a text is kept, which is no secret.
+var aReference = regexp.MustCompile(`^\{\s*["']?(?:file|secret)["']?\s*:`)
+
+// maskNamed masks what expr finds, unless it is a reference.
+func maskNamed(expr *regexp.Regexp, line string) string {
+	for from := 0; ; {
+		at := expr.FindStringSubmatchIndex(line[from:])
+		if at == nil {
+			return line
+		}
+		if value := from + at[4]; line[from+at[2]:from+at[3]] == "secret" || aReference.MatchString(line[value:]) {
+			from = value
+		} else {
+			return line[:value] + masked
+		}
+	}
+}
 
 // mask keeps each line of a secret from being shown.
 func (t *text) mask(secret string) {
 	for line := range strings.Lines(secret) {
-		if line = strings.TrimSpace(line); line != "" {
-			t.masks = append(t.masks, line)
+		line = strings.TrimSpace(line)
+		if line == "" || slices.Contains(t.masks, line) {
+			continue // a file that is read again isn't changed
+		}
+		t.masks = append(t.masks, line)
+		slices.SortFunc(t.masks, func(a, b string) int { return len(b) - len(a) }) // a short one may be part of a longer
+	}
+}
+
+// hide keeps from being shown what stands where a secret may have been meant.
+func (d *decoder) hide(n *node) {
+	if n.kind == scalar {
+		n.at.text.hides = append(n.at.text.hides, spot{n.at.line, n.at.column})
+		if strings.Contains(strings.TrimSpace(n.raw), "\n") {
+			n.at.text.mask(n.raw)
+		}
+	}
+	for _, item := range n.items {
+		d.hide(item)
+	}
+	for _, f := range n.fields {
+		d.hide(f.value)
+	}
+}
+
+// hideSecrets hides below n what is named like a secret of this build.
+func (d *decoder) hideSecrets(n *node) {
+	for _, item := range n.items {
+		d.hideSecrets(item)
+	}
+	for _, f := range n.fields {
+		if _, ok := slices.BinarySearch(d.registry.secretNames(), f.name); ok && !isReference(f.value) {
+			d.hide(f.value)
+			continue
+		}
+		d.hideSecrets(f.value)
+	}
+}
+
+// hideNamed hides what stands behind the names of secrets, also in the lines below. It is for a file whose structure isn't known.
+func (t *text) hideNamed() {
+	names := t.secrets()
+	if t.named != nil || len(names) == 0 {
+		return
+	}
+	for i, name := range names {
+		names[i] = regexp.QuoteMeta(name)
+	}
+	t.named = regexp.MustCompile(`(?i)\b(` + strings.Join(names, "|") + `)["']?\s*:\s*(\S.*)`)
+	alone := regexp.MustCompile(`(?i)^[\s-]*(?:\w*(?:password|passwd|secret|token|credential)\w*|` + strings.Join(names, "|") + `)["']?\s*:\s*([|>"'].*)?$`)
+	indent := func(line string) int { return len(line) - len(strings.TrimLeft(line, " -")) }
+	for i := 0; i < len(t.lines); i++ {
+		if !alone.MatchString(strings.TrimRight(t.lines[i], "\r")) {
+			continue
+		}
+		for own := indent(t.lines[i]); i+1 < len(t.lines) && (indent(t.lines[i+1]) > own || strings.TrimSpace(t.lines[i+1]) == ""); i++ {
+			t.hides = append(t.hides, spot{i + 2, 1 + indent(t.lines[i+1])})
 		}
 	}
 }
@@ -73,14 +155,36 @@ func (t *text) mask(secret string) {
 // show is a line as a frame shows it: without secrets, cut where nobody reads on.
 func (t *text) show(n int) string {
 	line := strings.TrimRight(t.lines[n-1], "\r")
-	for _, m := range t.masks {
-		line = strings.ReplaceAll(line, m, "******")
+	for _, h := range t.hides {
+		if runes := []rune(line); h.line == n && h.column <= len(runes) {
+			line = string(runes[:h.column-1]) + masked
+		}
 	}
-	line = secretSetting.ReplaceAllString(line, "${1}******")
+	for _, m := range t.masks {
+		if len(m) > 3 || strings.TrimSpace(line) == m { // a short one stands in many words
+			line = strings.ReplaceAll(line, m, masked)
+		}
+	}
+	line = maskNamed(secretSetting, line)
+	if t.named != nil {
+		line = maskNamed(t.named, line)
+	}
 	if utf8.RuneCountInString(line) > 200 {
 		line = string([]rune(line)[:200]) + "..."
 	}
 	return strings.ToValidUTF8(line, "\uFFFD")
+}
+
+// holdsSecret reports whether what stands at a place is masked, by the name of its setting.
+func (t *text) holdsSecret(at place) bool {
+	named, hides := t.named, t.hides
+	t.hideNamed()
+	runes := []rune(t.lines[at.line-1])
+	shown := strings.HasPrefix(t.show(at.line), string(runes[:min(at.column, len(runes))]))
+	if shown {
+		t.named, t.hides = named, hides
+	}
+	return !shown
 }
 
 // pad is white space as wide as the first n characters of line.

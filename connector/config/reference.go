@@ -71,14 +71,16 @@ func rows(v reflect.Value, prefix string, docs Docs) []Setting {
 			if inner.Kind() == reflect.Slice {
 				suffix = "[]."
 			}
-			inner, f = inner.Elem(), reflect.New(inner.Elem()).Elem()
+			inner, f = inner.Elem(), element(f, inner.Elem())
 		}
 		if inner.Kind() != reflect.Struct || inner == choiceType || readsText(inner) {
 			out = append(out, row)
 			continue
 		}
-		row.Default = ""
-		if row.Doc != "" {
+		if row.Default = ""; s.oneof != "" {
+			row.Default = s.chosen(f)
+		}
+		if row.Doc != "" || s.oneof != "" {
 			out = append(out, row)
 		}
 		key, pairs := keyed(s.typ)
@@ -92,6 +94,14 @@ func rows(v reflect.Value, prefix string, docs Docs) []Setting {
 		}
 	}
 	return out
+}
+
+// element is what a pointer points to, or a new one: of a list too.
+func element(v reflect.Value, t reflect.Type) reflect.Value {
+	if v.Kind() == reflect.Pointer && !v.IsNil() {
+		return v.Elem()
+	}
+	return reflect.New(t).Elem()
 }
 
 // doc is the setting's doc comment on one line. Where it begins with the name of the Go field, MaxOpenFiles, the
@@ -143,6 +153,8 @@ func typeName(t reflect.Type, s setting) string {
 		return "true or false"
 	case k == reflect.Float32 || k == reflect.Float64:
 		return "number"
+	case s.oneof != "":
+		return "one of " + strings.Join(s.alternatives(), ", ")
 	case k == reflect.Struct:
 		return "map"
 	}

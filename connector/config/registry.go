@@ -31,6 +31,7 @@ type Plugin struct {
 
 	defaults func(connector string) any // a pointer to the Config struct
 	open     func(ctx context.Context, config any, o origin) (any, error)
+	store    SecretStore // alone, in what Secrets returns
 }
 
 // An origin is what a plugin may know of the connector that it is opened for.

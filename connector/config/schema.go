@@ -24,6 +24,15 @@ func (r *Registry) Schema(docs Docs) ([]byte, error) {
 			"properties":  object{"file": object{"type": "string"}},
 			"description": "The contents of a file, without the line break at its end.",
 		},
+		"secret": object{
+			"type": "object", "required": []string{"secret"}, "additionalProperties": false,
+			"properties": object{
+				"secret": object{"type": "string", "description": "Name or ARN of a secret in AWS Secrets Manager."},
+				"field":  object{"type": "string", "description": "Key of the JSON object that the secret holds. Without it the secret's whole text is meant."},
+				"region": object{"type": "string", "description": "AWS Region of the secret. Default: that of the ARN or of the AWS SDK."},
+			},
+			"description": "A text that is kept in a secret store.",
+		},
 		"environment": object{"type": "string", "pattern": `\$\{`},
 	}
 	for _, k := range []Kind{KindSource, KindSink, KindDeadLetter, KindHandler, KindDecoder} {
@@ -47,7 +56,7 @@ func (r *Registry) structSchema(t reflect.Type, docs Docs) object {
 }
 
 func (r *Registry) typeSchema(t reflect.Type, s setting, docs Docs) object {
-	reference := []any{object{"$ref": "#/$defs/file"}}
+	reference := []any{object{"$ref": "#/$defs/file"}, object{"$ref": "#/$defs/secret"}}
 	if s.rule {
 		reference = nil
 	}
@@ -74,6 +83,8 @@ func (r *Registry) typeSchema(t reflect.Type, s setting, docs Docs) object {
 		return object{"anyOf": []any{object{"type": "array", "items": item}, item}}
 	case k == reflect.Map:
 		return object{"type": "object", "additionalProperties": r.typeSchema(t.Elem(), s, docs)}
+	case s.oneof != "" && k == reflect.Struct:
+		return r.oneofSchema(t, s, docs)
 	case k == reflect.Struct && !readsText(t):
 		return r.shortSchema(t, setting{}, docs)
 	case k == reflect.Bool:
@@ -84,6 +95,21 @@ func (r *Registry) typeSchema(t reflect.Type, s setting, docs Docs) object {
 		return number("integer")
 	}
 	return either(object{"type": []string{"string", "number", "boolean"}})
+}
+
+// oneofSchema is a name, or a map with one name and its settings.
+func (r *Registry) oneofSchema(t reflect.Type, s setting, docs Docs) object {
+	forms := []any{object{"enum": s.alternatives()}}
+	for _, one := range settings(t) {
+		p := object{"anyOf": []any{r.typeSchema(one.typ, one, docs), object{"type": "null"}}}
+		if doc := one.doc(docs); doc != "" {
+			p["description"] = doc
+		}
+		forms = append(forms, object{
+			"type": "object", "required": []string{one.name}, "additionalProperties": false, "properties": object{one.name: p},
+		})
+	}
+	return object{"anyOf": forms}
 }
 
 // shortSchema is a struct's map of settings or its short form, if it has one.

@@ -18,6 +18,7 @@ type setting struct {
 	short    bool
 	key      bool
 	choice   Kind
+	oneof    string // of a struct of which one field is set at most: the name of none
 }
 
 // settings are the settings of a struct type, those of embedded and inlined structs included.
@@ -41,7 +42,7 @@ func settings(t reflect.Type) []setting {
 			name: name, index: []int{i}, typ: f.Type, owner: t, field: f.Name,
 			rule: kind == "rule", template: kind == "template",
 			short: f.Tag.Get("short") == "true", key: f.Tag.Get("key") == "true",
-			choice: Kind(f.Tag.Get("choice")),
+			choice: Kind(f.Tag.Get("choice")), oneof: f.Tag.Get("oneof"),
 		})
 	}
 	return all
@@ -59,6 +60,8 @@ func only(all []setting, test func(setting) bool) (setting, bool) {
 
 func isShort(s setting) bool { return s.short }
 func isKey(s setting) bool   { return s.key }
+
+func isSecret(s setting) bool { return s.typ == secretType }
 
 var (
 	choiceType = reflect.TypeFor[Choice]()
@@ -108,6 +111,9 @@ func expressions(v reflect.Value, prefix string) []Expression {
 	var all []Expression
 	for _, s := range settings(v.Type()) {
 		f := v.FieldByIndex(s.index)
+		if f.Kind() == reflect.Pointer && !f.IsNil() {
+			f = f.Elem()
+		}
 		switch {
 		case f.Kind() == reflect.Struct && s.typ != choiceType:
 			all = append(all, expressions(f, prefix+s.name+".")...)

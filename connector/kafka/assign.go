@@ -22,6 +22,7 @@ import (
 func (c *Consumer) callbacks() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.AdjustFetchOffsetsFn(c.assigned),
+		kgo.OnPartitionsAssigned(c.membership.assigned),
 		kgo.OnPartitionsRevoked(c.revoked),
 		kgo.OnPartitionsLost(c.lost),
 	}
@@ -64,6 +65,7 @@ func (c *Consumer) assigned(_ context.Context, offsets map[string]map[int32]kgo.
 
 // revoked gives partitions away. What was committed for them before it returns counts, nothing after.
 func (c *Consumer) revoked(ctx context.Context, _ *kgo.Client, names map[string][]int32) {
+	c.membership.gone(names)
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	ps, told := c.owned(names)
@@ -83,6 +85,7 @@ func (c *Consumer) revoked(ctx context.Context, _ *kgo.Client, names map[string]
 
 // lost drops partitions that belong to others already.
 func (c *Consumer) lost(_ context.Context, _ *kgo.Client, names map[string][]int32) {
+	c.membership.gone(names)
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	ps, told := c.owned(names)
@@ -128,11 +131,9 @@ func (c *Consumer) current(ps []*partition) []*partition {
 	return slices.DeleteFunc(ps, func(p *partition) bool { return c.closing || c.partitions[p.Partition] != p })
 }
 
-// lookUp finds out what an Assignment says, and tells the Listener. It is tried again until it succeeds or the
-// partitions are gone; Poll returns why it fails.
-func (c *Consumer) lookUp(ps []*partition) {
+// untilClosed is a context that ends when the consumer is closed.
+func (c *Consumer) untilClosed() (context.Context, context.CancelFunc) {
 	open, end := context.WithCancel(context.Background())
-	defer end()
 	go func() {
 		select {
 		case <-c.closed:
@@ -140,6 +141,14 @@ func (c *Consumer) lookUp(ps []*partition) {
 		case <-open.Done():
 		}
 	}()
+	return open, end
+}
+
+// lookUp finds out what an Assignment says, and tells the Listener. It is tried again until it succeeds or the
+// partitions are gone; Poll returns why it fails.
+func (c *Consumer) lookUp(ps []*partition) {
+	open, end := c.untilClosed()
+	defer end()
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		if ps = c.current(ps); len(ps) == 0 {
 			return
@@ -152,7 +161,7 @@ func (c *Consumer) lookUp(ps []*partition) {
 			return
 		}
 		if err != nil && open.Err() == nil {
-			c.report(explain("look up the offsets of group "+c.config.Group, c.config.Group, err))
+			c.report(c.access.explain("look up the offsets of group "+c.config.Group, c.config.Group, err))
 		}
 		select {
 		case <-open.Done():

@@ -82,7 +82,7 @@ func (c *Consumer) readBack(ctx context.Context, offs []connector.Offset) error 
 	}
 	found, err := c.admin.FetchOffsets(ctx, c.config.Group)
 	if err != nil {
-		return explain(fmt.Sprintf("read back a commit to group %s that is in doubt", c.config.Group), c.config.Group, err)
+		return c.access.explain(fmt.Sprintf("read back a commit to group %s that is in doubt", c.config.Group), c.config.Group, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,7 +171,7 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 		}
 	})
 	if failed != nil {
-		return []error{explain(fmt.Sprintf("commit to group %s: no answer, so it may have been applied", c.config.Group), c.config.Group, failed)}
+		return []error{c.access.explain(fmt.Sprintf("commit to group %s: no answer, so it may have been applied", c.config.Group), c.config.Group, failed)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +187,7 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 			t.of.doubt = false
 		}
 		errs = append(errs, &connector.PartitionError{Partition: t.Partition,
-			Err: explain(fmt.Sprintf("commit offset %d to group %s", t.At, c.config.Group), c.config.Group, err)})
+			Err: c.access.explain(fmt.Sprintf("commit offset %d to group %s", t.At, c.config.Group), c.config.Group, err)})
 	}
 	return errs
 }

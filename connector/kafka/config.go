@@ -1,9 +1,10 @@
 package kafka
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 	"time"
@@ -15,8 +16,11 @@ import (
 
 // Config is the settings of a Consumer.
 type Config struct {
-	// Brokers are the addresses to start from, host:port. One that answers is enough; the others are found.
+	// Brokers are the addresses to start from, host:port. One that answers is enough; the others are found. The text may also be JSON such as
+	// {"NAME": {"endpoint_url": "HOST", "broker_port": 9094}}, which clusters that are shared across accounts keep in a secret.
 	Brokers []string `yaml:"brokers"`
+	// Cluster is the Amazon MSK cluster to look the brokers up of, by its ARN, in place of brokers.
+	Cluster Cluster `yaml:"cluster"`
 	// Topics to read. Either topics or topics_regex is needed.
 	Topics []string `yaml:"topics"`
 	// TopicsRegex reads all topics whose name matches this regular expression (Go's syntax; it matches anywhere in
@@ -42,7 +46,9 @@ type Config struct {
 	// MaxDecompressedBatch is the most bytes that one compressed batch of records may unpack to. A partition stops at
 	// a larger one. It bounds the memory that a small message can ask for.
 	MaxDecompressedBatch connector.Bytes `yaml:"max_decompressed_batch"`
-	// TLS encrypts connections. Certificates are always verified.
+	// Auth is how this client proves to the brokers who it is. Every method but none turns TLS on.
+	Auth Auth `yaml:"auth" oneof:"none"`
+	// TLS is how connections are encrypted. Certificates are always verified.
 	TLS TLS `yaml:"tls"`
 	// Balancer shares the partitions out among the group's members, and must be the same in all of them:
 	// cooperative_sticky (members keep what they have), sticky or range (all partitions stop at every change), or
@@ -58,8 +64,10 @@ type Config struct {
 	// DialTimeout is the longest wait for a connection to a broker.
 	DialTimeout connector.Duration `yaml:"dial_timeout"`
 
+	// Dial opens connections in place of a net.Dialer, through a proxy say; TLS is put over them.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
 	// Options are passed to franz-go behind all others, so that an embedder can set what has no setting:
-	// authentication, a dialer, hooks, a logger. They can break what this package
+	// another way of authentication, hooks, a logger. They can break what this package
 	// relies on: leave group, offset, pool and commit options alone.
 	Options []kgo.Opt `yaml:"-"`
 }
@@ -114,8 +122,9 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if len(list(c.Brokers)) == 0 {
-		fail("brokers: at least one address is needed, such as localhost:9092")
+	route := c.route()
+	if !route.named() {
+		errs = append(errs, errNoBrokers)
 	}
 	topics := list(c.Topics)
 	switch {
@@ -169,7 +178,7 @@ func (c Config) Validate() error {
 			fail("%s: %s is not between %s and %s", s.name, s.d, connector.Duration(s.least), connector.Duration(s.most))
 		}
 	}
-	errs = append(errs, c.TLS.Validate())
+	errs = append(errs, route.validate())
 	return errors.Join(errs...)
 }
 
@@ -211,32 +220,11 @@ func list(texts []string) []string {
 	return out
 }
 
-// dialing is the options of every client: how brokers are reached.
-func dialing(brokers []string, clientID string, dialTimeout time.Duration, t TLS) ([]kgo.Opt, error) {
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(list(brokers)...),
-		kgo.ClientID(cmp.Or(clientID, "millrace")),
-		kgo.DisableClientMetrics(),
-	}
-	config, err := t.config()
-	if err != nil {
-		return nil, err
-	}
-	if config != nil {
-		opts = append(opts, kgo.DialTLSConfig(config))
-	}
-	return append(opts, kgo.DialTimeout(dialTimeout)), nil
-}
-
 // reading is the options of every client that fetches, with brokers of them in the cluster.
-func (c Config) reading(brokers int) ([]kgo.Opt, error) {
-	opts, err := dialing(c.Brokers, c.ClientID, time.Duration(c.DialTimeout), c.TLS)
-	if err != nil {
-		return nil, err
-	}
+func (c *Config) reading(access *access, brokers int) []kgo.Opt {
 	perBroker := c.perBroker(brokers)
 	age := time.Duration(c.MetadataMaxAge)
-	opts = append(opts,
+	opts := append(access.clientOptions(),
 		kgo.MetadataMaxAge(age),
 		kgo.MetadataMinAge(min(age, 2*time.Second)),
 		kgo.FetchMaxBytes(int32(perBroker)),
@@ -255,7 +243,7 @@ func (c Config) reading(brokers int) ([]kgo.Opt, error) {
 	if c.Rack != "" {
 		opts = append(opts, kgo.Rack(c.Rack))
 	}
-	return opts, nil
+	return opts
 }
 
 // leastPerBroker is the least that is asked of one broker, however many there are.
@@ -268,13 +256,9 @@ func (c Config) perBroker(brokers int) int64 {
 }
 
 // consuming is the options of the group's member.
-func (c Config) consuming(brokers int) ([]kgo.Opt, error) {
-	opts, err := c.reading(brokers)
-	if err != nil {
-		return nil, err
-	}
+func (c *Config) consuming(access *access, brokers int) []kgo.Opt {
 	session := time.Duration(c.SessionTimeout)
-	opts = append(opts,
+	opts := append(c.reading(access, brokers),
 		kgo.ConsumerGroup(c.Group),
 		balancers[c.Balancer],
 		kgo.DisableAutoCommit(),
@@ -287,9 +271,9 @@ func (c Config) consuming(brokers int) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.InstanceID(c.InstanceID))
 	}
 	if c.TopicsRegex != "" {
-		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.TopicsRegex), kgo.ConsumeExcludeTopics(hidden)), nil
+		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.TopicsRegex), kgo.ConsumeExcludeTopics(hidden))
 	}
-	return append(opts, kgo.ConsumeTopics(list(c.Topics)...)), nil
+	return append(opts, kgo.ConsumeTopics(list(c.Topics)...))
 }
 
 // hidden matches the topics that topics_regex never does. MSK's own __amazon_msk_canary isn't marked internal.

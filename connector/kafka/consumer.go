@@ -28,6 +28,7 @@ import (
 // group until session_timeout.
 type Consumer struct {
 	config Config
+	access *access
 	found  *cluster
 	start  int64 // the start setting in milliseconds
 	latest bool
@@ -49,7 +50,10 @@ type Consumer struct {
 	epoch      int64
 	closing    bool
 
-	reports reports
+	reports    reports
+	membership membership
+	throttle   throttle
+	principal  func() string // as whom it is used, for Report; nil if that isn't known
 }
 
 var _ connector.Consumer = (*Consumer)(nil)
@@ -77,9 +81,15 @@ type partition struct {
 func (c *Consumer) Notify(l connector.Listener) {
 	c.listener = l
 	c.closed = make(chan struct{})
+	c.access.warn(c.report)
 	if _, err := kgo.NewClient(c.opts...); err != nil { // connections.OnNewClient keeps the client
 		c.report(connector.Fatal.Errorf("kafka options: %w", err))
 	}
+	c.lookups.Go(func() {
+		ctx, cancel := c.untilClosed()
+		defer cancel()
+		c.access.identify(ctx)
+	})
 }
 
 // Window is the most bytes, as they lie in Kafka, that one Poll returns: fetch.max_bytes, but not less than 1 MiB of each broker.
@@ -263,6 +273,7 @@ func (c *Consumer) Seek(k connector.Partition, offset int64) {
 // Close leaves the group. ctx bounds the wait for the brokers; without a deadline it is ten seconds.
 func (c *Consumer) Close(ctx context.Context) error {
 	if c.client == nil {
+		c.access.close()
 		return nil
 	}
 	c.mu.Lock()
@@ -278,6 +289,7 @@ func (c *Consumer) Close(ctx context.Context) error {
 	err := c.client.LeaveGroupContext(ctx)
 	c.client.Close()
 	c.lookups.Wait()
+	c.access.close()
 	if err != nil {
 		return fmt.Errorf("leave group %s: %w", c.config.Group, err)
 	}
@@ -293,9 +305,9 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 	case errors.Is(err, kgo.ErrClientClosed):
 		return connector.Fatal.Errorf("group %s: %w", c.config.Group, err)
 	case errors.As(err, &session):
-		return explain("join group "+c.config.Group, c.config.Group, session.Err)
+		return c.access.explain("join group "+c.config.Group, c.config.Group, session.Err)
 	case k.ID < 0:
-		return explain("fetch", c.config.Group, err)
+		return c.access.explain("fetch", c.config.Group, err)
 	}
 	e := c.partitionError(ctx, k, err)
 	if e == nil {
@@ -327,7 +339,7 @@ func (c *Consumer) partitionError(ctx context.Context, k connector.Partition, er
 	case errors.Is(err, kerr.UnknownTopicID):
 		err = connector.Permanent.Errorf("the topic was deleted and created again while it was read: restart to read the new one")
 	default:
-		err = explain("fetch", c.config.Group, err)
+		err = c.access.explain("fetch", c.config.Group, err)
 	}
 	return &connector.PartitionError{Partition: k, Err: err}
 }
@@ -402,6 +414,6 @@ func (h *connections) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Duration
 	defer h.mu.Unlock()
 	if now := time.Now(); now.Sub(h.last) >= often {
 		h.last = now
-		h.consumer.report(explain(fmt.Sprintf("connect to broker %s:%d", broker.Host, broker.Port), h.consumer.config.Group, err))
+		h.consumer.report(h.consumer.access.explainConnection(fmt.Sprintf("connect to broker %s:%d", broker.Host, broker.Port), int(broker.Port), err))
 	}
 }

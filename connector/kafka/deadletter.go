@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -12,26 +13,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/connector"
 )
 
 // DeadLetterConfig is the settings of a DeadLetter.
 type DeadLetterConfig struct {
-	// Brokers are the addresses to start from, host:port. In a file the default is the source's, with its tls settings.
+	// Brokers are the addresses to start from, host:port, as the source's. In a file the default is the source's brokers or cluster, with its auth and
+	// tls settings.
 	Brokers []string `yaml:"brokers"`
+	// Cluster is the Amazon MSK cluster to look the brokers up of, by its ARN, in place of brokers.
+	Cluster Cluster `yaml:"cluster"`
 	// Topic that records go to. It must exist, and max.message.bytes of it should be as large as that of the source.
 	Topic string `yaml:"topic" short:"true"`
 	// ClientID names this client to the brokers, for their logs and quotas.
 	ClientID string `yaml:"client_id"`
-	// TLS encrypts connections. Certificates are always verified.
+	// Auth is how this client proves to the brokers who it is. Every method but none turns TLS on.
+	Auth Auth `yaml:"auth" oneof:"none"`
+	// TLS is how connections are encrypted. Certificates are always verified.
 	TLS TLS `yaml:"tls"`
 	// DialTimeout is the longest wait for a connection to a broker.
 	DialTimeout connector.Duration `yaml:"dial_timeout"`
 	// Timeout is the longest wait for the brokers' acknowledgement, before it is tried again.
 	Timeout connector.Duration `yaml:"timeout"`
 
-	// Options are passed to franz-go behind all others: authentication, a dialer, a logger.
+	// Dial opens connections in place of a net.Dialer; TLS is put over them.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
+	// Options are passed to franz-go behind all others: hooks, a logger.
 	Options []kgo.Opt `yaml:"-"`
 }
 
@@ -44,10 +53,10 @@ func DefaultDeadLetterConfig() DeadLetterConfig {
 	}
 }
 
-// WithSource fills in from the source how the brokers are reached, if c names no brokers.
+// WithSource fills in from the source how the brokers are reached and as whom, if c names neither brokers nor a cluster.
 func (c DeadLetterConfig) WithSource(s Config) DeadLetterConfig {
-	if len(list(c.Brokers)) == 0 {
-		c.Brokers, c.TLS, c.DialTimeout, c.Options = s.Brokers, s.TLS, s.DialTimeout, s.Options
+	if r := c.route(); !r.named() {
+		c.Brokers, c.Cluster, c.Auth, c.TLS, c.DialTimeout, c.Dial, c.Options = s.Brokers, s.Cluster, s.Auth, s.TLS, s.DialTimeout, s.Dial, s.Options
 	}
 	return c
 }
@@ -61,7 +70,8 @@ func (c DeadLetterConfig) Validate() error {
 	if c.DialTimeout < connector.Duration(100*time.Millisecond) || c.Timeout < connector.Duration(time.Second) {
 		errs = append(errs, errors.New("dial_timeout is at least 100ms, timeout at least 1s"))
 	}
-	return errors.Join(append(errs, c.TLS.Validate())...)
+	r := c.route()
+	return errors.Join(append(errs, r.validate())...)
 }
 
 // A DeadLetter keeps records in a Kafka topic as Kafka Connect does: key, value, headers and timestamp as they were, with
@@ -71,7 +81,11 @@ type DeadLetter struct {
 	topic   string
 	timeout time.Duration
 	client  *kgo.Client
+	access  *access
 	turn    chan struct{} // capacity 1: one chunk at a time, so that no batch is larger than a chunk
+
+	throttle  throttle
+	principal func() string // as whom it is used, for Report; nil if that isn't known
 }
 
 var _ connector.DeadLetter = (*DeadLetter)(nil)
@@ -87,14 +101,22 @@ func (c DeadLetterConfig) Open(ctx context.Context) (*DeadLetter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if len(list(c.Brokers)) == 0 {
-		return nil, errors.New("brokers: at least one address is needed, such as localhost:9092")
+	route := c.route()
+	if !route.named() {
+		return nil, errNoBrokers
 	}
-	opts, err := dialing(c.Brokers, c.ClientID, time.Duration(c.DialTimeout), c.TLS)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Duration(c.DialTimeout))
+	defer cancel()
+	access, err := route.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts,
+	d := &DeadLetter{
+		topic: c.Topic, timeout: time.Duration(c.Timeout), turn: make(chan struct{}, 1), throttle: throttle{kind: kmsg.Produce},
+		access: access, principal: access.principal,
+	}
+	opts := append(access.clientOptions(),
+		kgo.WithHooks(&d.throttle),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytes(mostProduced),
 		kgo.ProducerLinger(0),
@@ -102,21 +124,20 @@ func (c DeadLetterConfig) Open(ctx context.Context) (*DeadLetter, error) {
 	)
 	client, err := kgo.NewClient(append(opts, c.Options...)...)
 	if err != nil {
+		access.close()
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
-	d := &DeadLetter{topic: c.Topic, timeout: time.Duration(c.Timeout), client: client, turn: make(chan struct{}, 1)}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Duration(c.DialTimeout))
-	defer cancel()
-	if err := d.check(ctx, c.Brokers); err != nil {
-		client.Close()
+	d.client = client
+	if err := d.check(ctx); err != nil {
+		_ = d.Close() // it says nothing
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *DeadLetter) check(ctx context.Context, brokers []string) error {
-	if err := d.client.Ping(ctx); err != nil {
-		return unreachable(brokers, err)
+func (d *DeadLetter) check(ctx context.Context) error {
+	if err := d.access.ping(ctx, d.client); err != nil {
+		return err
 	}
 	admin := kadm.NewClient(d.client)
 	meta, err := admin.Metadata(ctx, d.topic)
@@ -200,17 +221,16 @@ func (d *DeadLetter) explain(err error) error {
 		return connector.Permanent.Errorf("%s: the broker refuses the record (%w): a compacted topic takes no record without a key", what, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return connector.Systemic.Errorf("%s: the topic doesn't exist: create it, or change the dead letter's topic (%w)", what, err)
-	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return connector.Systemic.Errorf("%s: allow this principal WRITE and DESCRIBE on the topic (%w)", what, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return connector.Retryable.Errorf("%s: no acknowledgement in time: %w", what, err)
 	}
-	return explain(what, "", err)
+	return d.access.explainWrite(what, err)
 }
 
 // Close drops what isn't acknowledged: no Bury is waiting any more.
 func (d *DeadLetter) Close() error {
 	d.client.Close()
+	d.access.close()
 	return nil
 }
 

@@ -14,4 +14,16 @@
 // starts at the first record from T; if it didn't exist when this Consumer was opened, it starts at
 // its first record. The offset found is committed at once, before anything is read, so that latest is
 // not looked up a second time after a crash, and earliest doesn't pass over records that expire meanwhile.
+//
+// # Who the client is
+//
+// Auth says how this client proves who it is; Open reads its certificate, password, token or AWS credentials, and tries them at once. While records flow they
+// are read again at every authentication, and asked for anew when the brokers refuse them, so that a rotated secret or a renewed certificate needs no restart.
+// TLS verifies the brokers always.
+//
+// A refusal has one of four names, which don't change: "cluster failed to authorize" (a right is missing), "SASL
+// authentication failed", "server failed to authenticate" (of a client certificate), "certificate or private key invalid". The error says which
+// right or which setting it is about. Open returns it, and Poll while the consumer runs; no error holds a secret.
+//
+// Connections to a broker that refuses, or is gone, come at growing intervals, up to five seconds, and to all brokers together at most about four a second.
 package kafka

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/connectortest"
@@ -317,10 +318,18 @@ func TestAConnectorGoesOnWhileReading(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
 	must(t, "read", l.has(numbers(5)))
-	consumer.Pause(t0)
+	// A fetch is held while records come and go, or it would read them.
+	held, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	f.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		once.Do(func() { close(held) })
+		f.SleepControl(func() { <-goOn })
+		return nil, nil, false
+	})
+	<-held
 	f.produce(t, "t", 0, numbers(20)...)
 	f.deleteTo(t, "t", 0, 15)
-	consumer.Resume(t0)
+	close(goOn)
 	must(t, "read on", l.has(append(numbers(5), numbers(20)[10:]...)))
 	cancel()
 	if err := <-done; err != nil {

@@ -33,15 +33,16 @@ func Logs(ctx context.Context, c Config, at time.Time) ([]Log, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	found, err := c.look(ctx)
+	access, err := c.route().open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opts, err := dialing(c.Brokers, c.ClientID, time.Duration(c.DialTimeout), c.TLS)
+	defer access.close()
+	found, err := c.look(ctx, access)
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(opts, c.Options...)...)
+	client, err := kgo.NewClient(append(access.clientOptions(), c.Options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
@@ -61,12 +62,12 @@ func Logs(ctx context.Context, c Config, at time.Time) ([]Log, error) {
 			break
 		}
 		if offsets[i], err = listOffsets(ctx, client, ps, time); err != nil {
-			return nil, explain("topics: list the offsets", c.Group, err)
+			return nil, access.explain("topics: list the offsets", c.Group, err)
 		}
 	}
 	commits, err := kadm.NewClient(client).FetchOffsets(ctx, c.Group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined it yet
-		return nil, explain("read the offsets of group "+c.Group, c.Group, err)
+		return nil, access.explain("read the offsets of group "+c.Group, c.Group, err)
 	}
 	logs := make([]Log, 0, len(ps))
 	for _, p := range ps {

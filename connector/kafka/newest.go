@@ -24,19 +24,21 @@ func Newest(ctx context.Context, c Config, n int) ([]*connector.Batch, error) {
 		return nil, err
 	}
 	c.Group = ""
-	found, err := c.look(ctx)
-	if err != nil || n <= 0 {
-		return nil, err
-	}
-	opts, err := c.reading(found.brokers)
+	access, err := c.route().open(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer access.close()
+	found, err := c.look(ctx, access)
+	if err != nil || n <= 0 {
+		return nil, err
+	}
+	opts := c.reading(access, found.brokers)
 	probe, err := kgo.NewClient(append(slices.Clone(opts), c.Options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
-	tails, err := c.tails(ctx, probe, found, int64(n))
+	tails, err := c.tails(ctx, access, probe, found, int64(n))
 	probe.Close()
 	if err != nil || len(tails) == 0 {
 		return nil, err
@@ -53,7 +55,7 @@ func Newest(ctx context.Context, c Config, n int) ([]*connector.Batch, error) {
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
 	defer client.Close()
-	if err := readTails(ctx, client, tails); err != nil {
+	if err := readTails(ctx, access, client, tails); err != nil {
 		return nil, err
 	}
 	return choose(tails, found, n), nil
@@ -66,7 +68,7 @@ type tail struct {
 }
 
 // tails finds where the last records of each partition begin, n of them in all likelihood; empty partitions have none.
-func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n int64) (map[connector.Partition]*tail, error) {
+func (c Config) tails(ctx context.Context, access *access, client *kgo.Client, found *cluster, n int64) (map[connector.Partition]*tail, error) {
 	var ps []*partition
 	var names []string
 	for name, t := range found.topics {
@@ -79,7 +81,7 @@ func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n
 	}
 	starts, err := listOffsets(ctx, client, ps, -2)
 	if err != nil {
-		return nil, explain("topics", "", err)
+		return nil, access.explain("topics", "", err)
 	}
 	// What is behind the last stable offset can't be read yet by read_committed.
 	list := kadm.NewClient(client).ListEndOffsets
@@ -94,7 +96,7 @@ func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n
 		err = ends.Error()
 	}
 	if err != nil {
-		return nil, explain("topics", "", err)
+		return nil, access.explain("topics", "", err)
 	}
 	tails := make(map[connector.Partition]*tail)
 	for _, p := range ps {
@@ -109,7 +111,7 @@ func (c Config) tails(ctx context.Context, client *kgo.Client, found *cluster, n
 
 // readTails reads until every tail has reached its end. Compaction may have taken the very last offsets: after two
 // seconds without news what is there is enough.
-func readTails(ctx context.Context, client *kgo.Client, tails map[connector.Partition]*tail) error {
+func readTails(ctx context.Context, access *access, client *kgo.Client, tails map[connector.Partition]*tail) error {
 	const quiet = 2 * time.Second
 	for {
 		open := false
@@ -130,7 +132,7 @@ func readTails(ctx context.Context, client *kgo.Client, tails map[connector.Part
 		}
 		var errs []error
 		fetches.EachError(func(topic string, p int32, err error) {
-			errs = append(errs, explain(fmt.Sprintf("read the newest records of %s", connector.Partition{Topic: topic, ID: p}), "", err))
+			errs = append(errs, access.explain(fmt.Sprintf("read the newest records of %s", connector.Partition{Topic: topic, ID: p}), "", err))
 		})
 		if len(errs) > 0 {
 			return errors.Join(errs...)

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/connector"
 )
@@ -25,11 +26,19 @@ func (c Config) Open(ctx context.Context) (*Consumer, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Duration(c.DialTimeout))
 	defer cancel()
-	found, err := c.look(ctx)
+	access, err := c.route().open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opts, err := c.consuming(found.brokers)
+	consumer, err := c.open(ctx, access)
+	if err != nil {
+		access.close()
+	}
+	return consumer, err
+}
+
+func (c Config) open(ctx context.Context, access *access) (*Consumer, error) {
+	found, err := c.look(ctx, access)
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +47,12 @@ func (c Config) Open(ctx context.Context) (*Consumer, error) {
 		return nil, err
 	}
 	consumer := &Consumer{
-		config: c, found: found, start: start, latest: latest,
+		config: c, access: access, principal: access.principal, found: found, start: start, latest: latest,
 		partitions: make(map[connector.Partition]*partition),
 		committing: make(chan struct{}, 1),
+		throttle:   throttle{kind: kmsg.Fetch},
 	}
-	consumer.opts = append(append(opts, kgo.WithHooks(&connections{consumer: consumer})), c.Options...)
+	consumer.opts = append(append(c.consuming(access, found.brokers), kgo.WithHooks(&connections{consumer: consumer}, &consumer.throttle)), c.Options...)
 	consumer.opts = append(consumer.opts, consumer.callbacks()...)
 	if err := kgo.ValidateOpts(consumer.opts...); err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)
@@ -64,24 +74,20 @@ type cluster struct {
 }
 
 // look asks the cluster for what the settings name, through a client of its own that joins nothing.
-func (c Config) look(ctx context.Context) (*cluster, error) {
-	opts, err := dialing(c.Brokers, c.ClientID, time.Duration(c.DialTimeout), c.TLS)
-	if err != nil {
-		return nil, err
-	}
+func (c Config) look(ctx context.Context, access *access) (*cluster, error) {
 	// A broker that takes the connection and then says nothing is given up as soon as one that takes none.
-	opts = append(opts, kgo.RequestTimeoutOverhead(time.Duration(c.DialTimeout)))
+	opts := append(access.clientOptions(), kgo.RequestTimeoutOverhead(time.Duration(c.DialTimeout)))
 	client, err := kgo.NewClient(append(opts, c.Options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
 	defer client.Close()
-	if err := client.Ping(ctx); err != nil {
-		return nil, unreachable(c.Brokers, err)
+	if err := access.ping(ctx, client); err != nil {
+		return nil, err
 	}
 	admin := kadm.NewClient(client)
 	found := &cluster{topics: make(map[string]topic)}
-	matches, err := c.topics(ctx, admin, found)
+	matches, err := c.topics(ctx, access, admin, found)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +99,7 @@ func (c Config) look(ctx context.Context) (*cluster, error) {
 	}
 	// Only what no waiting would change is an error here: a coordinator that is still starting is found later.
 	if _, err := admin.FetchOffsets(ctx, c.Group); err != nil && (errors.Is(err, kerr.InvalidGroupID) || errors.Is(err, kerr.GroupAuthorizationFailed) || isAuth(err)) {
-		return nil, explain("group "+c.Group, c.Group, err)
+		return nil, access.explain("group "+c.Group, c.Group, err)
 	}
 	return found, nil
 }
@@ -104,11 +110,11 @@ func isAuth(err error) bool {
 }
 
 // topics finds the topics that the settings name.
-func (c Config) topics(ctx context.Context, admin *kadm.Client, found *cluster) ([]kadm.TopicDetail, error) {
+func (c Config) topics(ctx context.Context, access *access, admin *kadm.Client, found *cluster) ([]kadm.TopicDetail, error) {
 	names := list(c.Topics)
 	meta, err := admin.Metadata(ctx, names...)
 	if err != nil {
-		return nil, explain("topics: list the topics", c.Group, err)
+		return nil, access.explain("topics: list the topics", c.Group, err)
 	}
 	found.id, found.brokers = meta.Cluster, len(meta.Brokers)
 	var out []kadm.TopicDetail
@@ -128,7 +134,7 @@ func (c Config) topics(ctx context.Context, admin *kadm.Client, found *cluster) 
 		case errors.Is(t.Err, kerr.UnknownTopicOrPartition):
 			errs = append(errs, missing(ctx, admin, "topics", name))
 		case t.Err != nil && !kerr.IsRetriable(t.Err):
-			errs = append(errs, explain("topics: "+name, c.Group, t.Err))
+			errs = append(errs, access.explain("topics: "+name, c.Group, t.Err))
 		case t.Err == nil:
 			out = append(out, t)
 		}

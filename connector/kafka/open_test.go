@@ -48,7 +48,6 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.MaxDecompressedBatch = 0 }, "max_decompressed_batch"},
 		{func(c *Config) { c.SessionTimeout = 0 }, "session_timeout: 0s is not between 1s and 1h"},
 		{func(c *Config) { c.TLS.CAFile = "x" }, "tls.enabled"},
-		{func(c *Config) { c.TLS = TLS{Enabled: true, KeyFile: "x"} }, "belong together"},
 	} {
 		bad := good
 		c.change(&bad)
@@ -250,8 +249,6 @@ func TestTLS(t *testing.T) {
 	}
 	_, err = config(TLS{Enabled: true, CAFile: empty}).Open(t.Context())
 	has(t, err, "tls.ca_file", "no certificate")
-	_, err = config(TLS{Enabled: true, CertFile: "/nowhere", KeyFile: "/nowhere"}).Open(t.Context())
-	has(t, err, "tls.cert_file")
 }
 
 // An embedder's options come last, and reach every client.

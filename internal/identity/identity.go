@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/secret"
@@ -33,7 +35,7 @@ const (
 // retrieved when they are needed, renewed 5 minutes before their end, and their errors are of type *Error. The HTTP client follows no
 // redirect, and calls aren't retried: the connector retries. Region may be empty.
 func (c Config) Load(ctx context.Context, what string) (aws.Config, error) {
-	var options []func(*awsconfig.LoadOptions) error
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithLogger(logging.Nop{})} // what matters comes as an error
 	if c.Region != "" {
 		options = append(options, awsconfig.WithRegion(c.Region))
 	}
@@ -41,7 +43,7 @@ func (c Config) Load(ctx context.Context, what string) (aws.Config, error) {
 		options = append(options, awsconfig.WithSharedConfigProfile(c.Profile))
 	}
 	if c.AccessKey.IsSet() {
-		options = append(options, awsconfig.WithCredentialsProvider(aws.NewCredentialsCache(accessKey{c.AccessKey, c.SecretKey})))
+		options = append(options, awsconfig.WithCredentialsProvider(aws.NewCredentialsCache(&accessKey{key: c.AccessKey, secret: c.SecretKey})))
 	}
 	found, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
@@ -53,7 +55,7 @@ func (c Config) Load(ctx context.Context, what string) (aws.Config, error) {
 		Transport:     transport(found.HTTPClient),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	found.Credentials = provider{c.AssumeRole.provide(found)}
+	found.Credentials = provider{c.AssumeRole.provide(found), found.Credentials}
 	return found, nil
 }
 
@@ -77,19 +79,47 @@ func Close(c aws.Config) {
 	}
 }
 
-// An accessKey is a user's, which may be kept at a place that is asked again now and then.
-type accessKey struct{ key, secret secret.Text }
+// Refused makes the next call retrieve credentials anew, because a service refused those that it was given: a key was replaced, or a
+// session was ended. Who calls it bounds how often, since each time may ask STS and Secrets Manager.
+func Refused(c aws.Config) {
+	p, ok := c.Credentials.(provider)
+	if !ok {
+		return
+	}
+	for _, cached := range []aws.CredentialsProvider{p.own, p.CredentialsProvider} {
+		if cache, ok := cached.(interface{ Invalidate() }); ok {
+			cache.Invalidate()
+		}
+	}
+}
 
-func (k accessKey) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	id, err := k.key.Read(ctx)
+// An accessKey is a user's, which may be kept at a place that is asked again now and then, and when the cache in front was told to
+// forget what it had.
+type accessKey struct {
+	key, secret secret.Text
+
+	mu   sync.Mutex
+	last aws.Credentials
+}
+
+func (k *accessKey) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	refused := aws.Credentials{}
+	if time.Now().Before(k.last.Expires) { // it would still count: it was forgotten on purpose
+		refused = k.last
+	}
+	id, err := k.key.Renew(ctx, refused.AccessKeyID)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	text, err := k.secret.Read(ctx)
+	text, err := k.secret.Renew(ctx, refused.SecretAccessKey)
 	c := aws.Credentials{AccessKeyID: id, SecretAccessKey: text, Source: "millrace"}
-	_, fixed := k.secret.Known()
-	if !fixed {
+	if _, fixed := k.secret.Known(); !fixed {
 		c.CanExpire, c.Expires = true, time.Now().Add(keyRenewal)
+	}
+	if err == nil {
+		k.last = c
 	}
 	return c, err
 }
@@ -99,9 +129,7 @@ func (r AssumeRole) provide(own aws.Config) aws.CredentialsProvider {
 	if r.ARN == "" {
 		return own.Credentials
 	}
-	asked := sts.New(sts.Options{
-		Region: cmp.Or(own.Region, "us-east-1"), BaseEndpoint: Endpoint(r.Endpoint), Credentials: own.Credentials, HTTPClient: own.HTTPClient, Retryer: aws.NopRetryer{},
-	})
+	asked := security(own, r.Endpoint)
 	return aws.NewCredentialsCache(role{r, asked}, func(o *aws.CredentialsCacheOptions) {
 		o.ExpiryWindow, o.ExpiryWindowJitterFrac = roleRenewal, 0.5
 	})
@@ -128,6 +156,16 @@ func (r role) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}).Retrieve(ctx)
 }
 
+// security is a client of STS. The environment's endpoint (AWS_ENDPOINT_URL_STS) counts, as it does where the SDK asks STS by itself.
+func security(c aws.Config, endpoint string) *sts.Client {
+	return sts.NewFromConfig(c, func(o *sts.Options) {
+		o.Region = cmp.Or(c.Region, "us-east-1")
+		if endpoint != "" {
+			o.BaseEndpoint = &endpoint
+		}
+	})
+}
+
 // Endpoint is a setting as the SDK takes it: nil where AWS's own is meant, so that the environment's doesn't count.
 func Endpoint(url string) *string {
 	if url == "" {
@@ -137,7 +175,10 @@ func Endpoint(url string) *string {
 }
 
 // A provider's errors can be told from those of the service that is called.
-type provider struct{ aws.CredentialsProvider }
+type provider struct {
+	aws.CredentialsProvider
+	own aws.CredentialsProvider // what a role is assumed with
+}
 
 func (p provider) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := p.CredentialsProvider.Retrieve(ctx)
@@ -157,10 +198,7 @@ func (e *Error) Unwrap() error { return e.err }
 func Principal(ctx context.Context, c aws.Config, endpoint string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	asked := sts.NewFromConfig(c, func(o *sts.Options) {
-		o.Region, o.BaseEndpoint = cmp.Or(c.Region, "us-east-1"), Endpoint(endpoint)
-	})
-	answer, err := asked.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	answer, err := security(c, endpoint).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", err
 	}

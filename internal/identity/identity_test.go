@@ -136,6 +136,10 @@ func TestRole(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
+	identity.Refused(loaded)
+	if got, err := loaded.Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != "role-2" {
+		t.Errorf("credentials of %s, %v after a refusal", got.AccessKeyID, err)
+	}
 	who, err := identity.Principal(t.Context(), loaded, s.URL)
 	if err != nil || who != "arn:aws:sts::123456789012:assumed-role/reader/millrace" {
 		t.Errorf("principal %s, %v", who, err)
@@ -163,14 +167,18 @@ func TestRoleDenied(t *testing.T) {
 }
 
 // place is where an access key is kept.
-type place struct{ text string }
+type place struct{ text, refused string }
 
-func (p *place) String() string                               { return "secret lake" }
-func (p *place) Read(context.Context, string) (string, error) { return p.text, nil }
+func (p *place) String() string { return "secret lake" }
+
+func (p *place) Read(_ context.Context, refused string) (string, error) {
+	p.refused = refused
+	return p.text, nil
+}
 
 func TestKeysThatAreKeptElsewhere(t *testing.T) {
 	clean(t)
-	at := &place{"first"}
+	at := &place{text: "first"}
 	c := identity.Config{AccessKey: secret.New("id"), SecretKey: secret.From(at)}
 	loaded, err := c.Load(t.Context(), "a test")
 	if err != nil {
@@ -179,6 +187,14 @@ func TestKeysThatAreKeptElsewhere(t *testing.T) {
 	got, err := loaded.Credentials.Retrieve(t.Context())
 	if err != nil || got.SecretAccessKey != "first" || !got.CanExpire || time.Until(got.Expires) > 5*time.Minute {
 		t.Errorf("credentials of %s until %s, %v: a secret that may change must be read again", got.AccessKeyID, got.Expires, err)
+	}
+	at.text = "second"
+	if got, err = loaded.Credentials.Retrieve(t.Context()); err != nil || got.SecretAccessKey != "first" {
+		t.Errorf("secret %s, %v: it isn't due yet", got.SecretAccessKey, err)
+	}
+	identity.Refused(loaded)
+	if got, err = loaded.Credentials.Retrieve(t.Context()); err != nil || got.SecretAccessKey != "second" || at.refused != "first" {
+		t.Errorf("secret %s, %v after a refusal of %q", got.SecretAccessKey, err, at.refused)
 	}
 	fixed := identity.Config{AccessKey: secret.New("id"), SecretKey: secret.New("s")}
 	if loaded, err = fixed.Load(t.Context(), "a test"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,24 @@ func (p *pod) get(path string) (code int, body string) {
 		return 0, ""
 	}
 	return answer.StatusCode, string(text)
+}
+
+// metric is the sum of a metric's values, as the pod shows them.
+func (p *pod) metric(name string) (sum float64) {
+	p.t.Helper()
+	_, page := p.get("/metrics")
+	for line := range strings.Lines(page) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' ')+1:]), 64)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
 }
 
 // scale starts or stops pods until there are n.
@@ -134,11 +153,7 @@ func TestChartExampleIsScaledAndRolledOut(t *testing.T) {
 	t.Setenv("REDIS_ADDRS", strings.Join(server.Addrs, ","))
 	d := &deployment{t: t, config: chartConfig(t, "name: gps-to-redis", "name: "+group, "[cars.gps.json]", "["+topic+"]", "cars.gps.dlq", dead, `"cars#gps"`, key)}
 
-	var sent atomic.Int64
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	client := brokers.Client(t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
-	go func() { ended <- drive(ctx, client, topic, &sent) }()
+	feed := startFeed(t, brokers, topic)
 
 	d.scale(1)
 	d.shares("map[5:1]")
@@ -148,27 +163,24 @@ func TestChartExampleIsScaledAndRolledOut(t *testing.T) {
 	d.shares("map[1:5]")
 	d.scale(2)
 	d.shares("map[2:1 3:1]")
-	before := sent.Load()
-	waitUntil(t, time.Minute, "more records", func() bool { return sent.Load() > before+1000 })
-	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	before := feed.sent.Load()
+	waitUntil(t, time.Minute, "more records", func() bool { return feed.sent.Load() > before+1000 })
+	sent := feed.stop()
 	admin := brokers.Admin(t)
-	waitUntil(t, time.Minute, "all records committed", func() bool { return committedSum(t, admin, group) == sent.Load() })
+	waitUntil(t, time.Minute, "all records committed", func() bool { return committedSum(t, admin, group) == sent })
 	d.scale(0)
 
 	members, err := server.Client(t).ZCard(t.Context(), key).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d records through 1, 5, 5 new and 2 processes: %d members, %d lost", sent.Load(), members, sent.Load()-members)
-	if members != sent.Load() {
-		t.Errorf("%d members of %d records", members, sent.Load())
+	t.Logf("%d records through 1, 5, 5 new and 2 processes: %d members, %d lost", sent, members, sent-members)
+	if members != sent {
+		t.Errorf("%d members of %d records", members, sent)
 	}
 }
 
-// drive sends a position of a new car every millisecond or so, until ctx ends.
+// drive sends positions of new cars, ten of them every ten milliseconds, until ctx ends.
 func drive(ctx context.Context, client *kgo.Client, topic string, sent *atomic.Int64) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
