@@ -4,7 +4,7 @@ FUZZTIME ?= 15s
 BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 
-.PHONY: help test demo bench faults simulate lint fuzz generate
+.PHONY: help test demo bench faults simulate lint image vuln fuzz generate
 
 help:      ## this table
 	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,12 @@ simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purp
 
 lint: $(LINT) ## golangci-lint, pinned
 	@$(LINT) run ./...
+
+image:     ## the image's root file system, its size, and its binary run in it
+	@go run ./deploy/rootfs --run
+
+vuln:      ## govulncheck, pinned; asks vuln.go.dev
+	@go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
 
 fuzz:      ## each fuzz target for FUZZTIME (15s)
 	@go list ./... | while read pkg; do \

@@ -25,7 +25,7 @@ var (
 func TestDockerfiles(t *testing.T) {
 	mod := goModVersion.FindStringSubmatch(read(t, "../go.mod"))
 	for path, flags := range map[string][]string{
-		"Dockerfile":       {`-tags "${TAGS}"`, "./cmd/millrace", `ENTRYPOINT ["/usr/bin/millrace"]`},
+		"Dockerfile":       {`-tags "grpcnotrace,${TAGS}"`, "./cmd/millrace", `ENTRYPOINT ["/usr/bin/millrace"]`},
 		"embed.Dockerfile": {"-tags timetzdata", "${MAIN}", "GOMEMLIMIT=218MiB"},
 	} {
 		t.Run(path, func(t *testing.T) {

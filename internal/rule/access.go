@@ -6,8 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/expr-lang/expr/ast"
-
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -98,9 +97,6 @@ func (c *compiler) chain(n ast.Node) (ast.Node, []step) {
 }
 
 func stepOf(m *ast.MemberNode) (step, bool) {
-	if m.Method {
-		return step{}, false
-	}
 	switch p := m.Property.(type) {
 	case *ast.StringNode:
 		return step{name: p.Value, optional: m.Optional}, true
@@ -146,9 +142,6 @@ func (c *compiler) pointer(n *ast.PointerNode) code {
 
 // dynamic compiles x[y], where y is computed.
 func (c *compiler) dynamic(n *ast.MemberNode, soft bool) code {
-	if n.Method {
-		return c.fail(n, "values have no methods")
-	}
 	property := c.expr(n.Property)
 	if id, ok := n.Node.(*ast.IdentifierNode); ok && id.Value == "headers" {
 		return code{eval: func(f *frame) val {

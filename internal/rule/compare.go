@@ -3,8 +3,7 @@ package rule
 import (
 	"bytes"
 
-	"github.com/expr-lang/expr/ast"
-
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 

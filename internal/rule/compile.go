@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -89,18 +89,10 @@ func (c *compiler) expr(n ast.Node) code {
 		return c.array(n)
 	case *ast.MapNode:
 		return c.object(n)
-	case *ast.BuiltinNode:
-		return c.call(n, n.Name, n.Arguments)
 	case *ast.CallNode:
-		callee, ok := n.Callee.(*ast.IdentifierNode)
-		if !ok {
-			return c.fail(n, "values have no methods")
-		}
-		return c.call(n, callee.Value, n.Arguments)
+		return c.call(n, n.Name, n.Arguments)
 	case *ast.VariableDeclaratorNode:
 		return c.let(n)
-	case *ast.SequenceNode:
-		return c.fail(n, "a rule is one expression; \";\" only ends a let")
 	case *ast.PredicateNode:
 		return c.fail(n, "a predicate can't stand here")
 	}
@@ -311,11 +303,7 @@ func (c *compiler) object(n *ast.MapNode) code {
 	names := make([]string, len(n.Pairs))
 	members := make([]makeFunc, len(n.Pairs))
 	seen := map[string]bool{}
-	for i, p := range n.Pairs {
-		pair, ok := p.(*ast.PairNode)
-		if !ok {
-			return c.fail(p, "an object is written {name: value}")
-		}
+	for i, pair := range n.Pairs {
 		name, ok := pair.Key.(*ast.StringNode)
 		if !ok {
 			return c.fail(pair.Key, "the names of an object are fixed: write {name: value} or {\"a name\": value}")
@@ -389,7 +377,7 @@ func showTo(n ast.Node, depth int) string {
 	}
 	depth--
 	switch n := n.(type) {
-	case *ast.NilNode, *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.StringNode, *ast.IdentifierNode:
+	case fmt.Stringer: // a literal or a name
 		return n.String()
 	case *ast.ChainNode:
 		return showTo(n.Node, depth+1)
@@ -401,10 +389,8 @@ func showTo(n ast.Node, depth int) string {
 		return n.Operator + showTo(n.Node, depth)
 	case *ast.BinaryNode:
 		return showTo(n.Left, depth) + " " + n.Operator + " " + showTo(n.Right, depth)
-	case *ast.BuiltinNode:
-		return showCall(n.Name, n.Arguments, depth)
 	case *ast.CallNode:
-		return showCall(showTo(n.Callee, depth), n.Arguments, depth)
+		return showCall(n.Name, n.Arguments, depth)
 	case *ast.ArrayNode:
 		return "[...]"
 	case *ast.MapNode:

@@ -1,11 +1,13 @@
 // Package rule compiles the expressions of configuration files, such as
 // "value.lat != 0 && value.lng != 0", and evaluates them over records.
 //
-// The syntax is that of expr-lang (github.com/expr-lang/expr), whose parser
-// reads the text. The syntax tree is compiled to closures over serde.Value
-// rather than to expr's own bytecode, because a rule about records has to be
-// stricter than that: see Compile for what differs. Where the two agree, expr's
-// bytecode is the oracle of this package's tests.
+// The syntax is that of expr-lang (github.com/expr-lang/expr), whose lexer and
+// table of operators are used. The parser is this package's: expr's own makes
+// the program half as large again (see package ast). The syntax tree is compiled
+// to closures over serde.Value rather than to expr's bytecode, because a rule
+// about records has to be stricter than that: see Compile for what differs.
+// expr's parser, and its bytecode where the two agree, are the oracles of this
+// package's tests.
 //
 // # Names
 //

@@ -5,8 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/expr-lang/expr/ast"
-
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 

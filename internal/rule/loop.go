@@ -1,8 +1,7 @@
 package rule
 
 import (
-	"github.com/expr-lang/expr/ast"
-
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 

@@ -6,8 +6,7 @@ import (
 	"math/bits"
 	"strconv"
 
-	"github.com/expr-lang/expr/ast"
-
+	"github.com/millrace/millrace/internal/rule/ast"
 	"github.com/millrace/millrace/serde"
 )
 

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/expr-lang/expr/file"
-	"github.com/expr-lang/expr/parser"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/serde"
@@ -66,25 +65,25 @@ func Compile(text string) (*Expr, error) {
 	return e, nil
 }
 
-// expression parses and compiles, and turns a panic of the parser into an error.
+// expression parses and compiles, and turns a panic into an error.
 func (c *compiler) expression(text string) (e *Expr, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			e, err = nil, fmt.Errorf("the expression can't be compiled: %v", p)
 		}
 	}()
-	tree, err := parser.Parse(text)
+	tree, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
 	e = &Expr{text: text}
-	x := c.expr(tree.Node)
+	x := c.expr(tree)
 	if c.err != nil {
 		return nil, c.err.Bind(file.NewSource(text))
 	}
-	e.eval, e.make, e.truth = x.eval, x.maker(), c.condition(tree.Node, x)
+	e.eval, e.make, e.truth = x.eval, x.maker(), c.condition(tree, x)
 	slots, loops := c.slots, c.deepest
-	e.root, e.path, e.pure = c.purePath(tree.Node)
+	e.root, e.path, e.pure = c.purePath(tree)
 	e.frames.New = func() any {
 		return &frame{vars: make([]val, slots), loops: make([]loop, loops)}
 	}

@@ -287,7 +287,7 @@ func TestQuota(t *testing.T) {
 	got := (p.metric("millrace_read_bytes_total") - first) / time.Since(begun).Seconds()
 	throttled, most := p.metric("millrace_fetch_throttle_seconds_total"), p.metric("millrace_fetch_throttle_max_seconds")
 	t.Logf("%.0f bytes a second of %d; throttled for %.1f s, at most %.1f s at once", got, rate, throttled, most)
-	if got < rate/2 || got > rate*3/2 {
+	if got < rate/3 || got > rate*6/5 { // a bare client gets 0.7 to 0.85 of it: the brokers answer late, and each answer holds a whole fetch
 		t.Errorf("%.0f bytes a second isn't the quota of %d", got, rate)
 	}
 	if throttled <= 0 || most <= 0 {
