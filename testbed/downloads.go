@@ -35,6 +35,8 @@ func Downloads() []Download {
 		{"versitygw " + gatewayVersion, "2 to 8 minutes to compile", S3Gateway},
 		{"moto " + motoVersion, "320 MB from PyPI", motoPython},
 		{"Kafka's IAM plug-in", "seconds to compile", IAMPlugin},
+		{"helm " + helmVersion, "2 to 3 minutes to compile", Helm},
+		{"kubeconform " + kubeconform, "seconds to compile", Kubeconform},
 	}
 }
 

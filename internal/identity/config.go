@@ -30,7 +30,7 @@ type AssumeRole struct {
 	ARN string `yaml:"arn" short:"true"`
 	// What the role's trust policy wants as sts:ExternalId.
 	ExternalID secret.Text `yaml:"external_id"`
-	// Name of the session, which CloudTrail shows. Empty: millrace.
+	// Name of the session, which CloudTrail shows. Empty: millrace, and for Kafka client_id.
 	SessionName string `yaml:"session_name"`
 	// URL of STS, https or http. Empty: that of AWS in region.
 	Endpoint string `yaml:"endpoint"`

@@ -1,6 +1,7 @@
 package redisgeo
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -291,4 +292,46 @@ func TestLoginErrorKeepsItsClass(t *testing.T) {
 			t.Errorf("class of %v is %v, want %v", err, got, class)
 		}
 	}
+}
+
+// keyPlace is where an access key is kept.
+type keyPlace struct{ text string }
+
+func (p *keyPlace) String() string                               { return "secret cache" }
+func (p *keyPlace) Read(context.Context, string) (string, error) { return p.text, nil }
+
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
+
+// A key that was replaced is read when the token that the old one signed was refused, not before and not at every refusal.
+func TestIAMKeyIsReadAgain(t *testing.T) {
+	noEnvironment(t)
+	id := &keyPlace{"AKIDOLD"}
+	var c Config
+	byIAM(&c)
+	c.IAM.AccessKey, c.IAM.SecretKey = secret.From(id), secret.From(&keyPlace{"SECRETEXAMPLE"})
+	l, err := c.login(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	want := func(key string) {
+		t.Helper()
+		_, token, err := l.credentials(t.Context())
+		if err != nil || !strings.Contains(token, "X-Amz-Credential="+key+"%2F") {
+			t.Errorf("the token isn't signed by %s, %v", key, err)
+		}
+	}
+	want("AKIDOLD")
+	id.text = "AKIDNEW"
+	want("AKIDOLD")
+	if err := l.classify(reply("WRONGPASS invalid username-password pair")); connector.ClassOf(err) != connector.Systemic {
+		t.Errorf("class of %v", err)
+	}
+	want("AKIDNEW")
+	id.text = "AKIDNEWEST"
+	_ = l.classify(reply("WRONGPASS invalid username-password pair"))
+	want("AKIDNEW") // it was asked for just now
 }

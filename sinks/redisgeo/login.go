@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/secret"
+	"github.com/millrace/millrace/internal/identity"
 )
 
 // A login is what connections authenticate with: the password, or IAM tokens. It is safe for concurrent use.
@@ -22,11 +23,11 @@ type login struct {
 
 	mu      sync.Mutex
 	sent    string    // the password that was used last
-	refused bool      // Redis didn't take it
-	renewed time.Time // when the password's place was last asked for a newer one
+	refused bool      // Redis didn't take it, or the token
+	renewed time.Time // when something newer was last asked for
 }
 
-// renewInterval is the least time between two questions for a newer password: there may be none.
+// renewInterval is the least time between two questions for a newer password, or newer credentials: there may be none.
 const renewInterval = 5 * time.Second
 
 // login reads no password yet. The caller closes it.
@@ -48,7 +49,12 @@ func (l *login) close() {
 // credentials are those of a new connection. Its errors are of type *loginError.
 func (l *login) credentials(ctx context.Context) (username, password string, err error) {
 	if l.iam != nil {
-		password, err = l.iam.token(ctx)
+		if l.renewal() {
+			identity.Refused(l.iam.sdk) // what signed the token may have been replaced
+		}
+		if password, err = l.iam.token(ctx); err == nil {
+			l.using("")
+		}
 	} else {
 		password, err = l.read(ctx)
 	}
@@ -60,25 +66,40 @@ func (l *login) credentials(ctx context.Context) (username, password string, err
 
 // read returns the password, which is a newer one after a refusal if there is one.
 func (l *login) read(ctx context.Context) (string, error) {
-	password, err := l.password.Renew(ctx, l.toRenew())
+	refused := ""
+	if l.renewal() {
+		refused = l.sentLast()
+	}
+	password, err := l.password.Renew(ctx, refused)
 	if err != nil {
 		return "", fmt.Errorf("password: %w", err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sent, l.refused = password, false // until Redis says otherwise
+	l.using(password)
 	return password, nil
 }
 
-// toRenew is the password that was refused, "" if none was or one was asked for just now.
-func (l *login) toRenew() string {
+// using notes the password that a connection is given, "" for a token: it counts until Redis says otherwise.
+func (l *login) using(password string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent, l.refused = password, false
+}
+
+func (l *login) sentLast() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent
+}
+
+// renewal reports whether what was used last was refused, and nothing newer was asked for just now.
+func (l *login) renewal() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.refused || time.Since(l.renewed) < renewInterval {
-		return ""
+		return false
 	}
 	l.renewed = time.Now()
-	return l.sent
+	return true
 }
 
 // classify is classify for an error of a connection that authenticates so. After a refusal the next
@@ -87,12 +108,12 @@ func (l *login) classify(err error) error {
 	if !refusesLogin(err) {
 		return classify(err)
 	}
-	if l.iam != nil {
-		return connector.Systemic.Errorf("%w (%s)", err, l.iam.hint())
-	}
 	l.mu.Lock()
 	l.refused = true
 	l.mu.Unlock()
+	if l.iam != nil {
+		return connector.Systemic.Errorf("%w (%s)", err, l.iam.hint())
+	}
 	return classify(err)
 }
 

@@ -4,13 +4,18 @@ package behaviour
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/connector"
@@ -36,6 +41,21 @@ func keys(c testbed.Credentials) string {
 	return fmt.Sprintf(", access_key: %s, secret_key: %q", c.AccessKeyID, c.SecretAccessKey)
 }
 
+// bearerToken is a signed request as AWS's signer for OAUTHBEARER makes it.
+func bearerToken(t *testing.T, c testbed.Credentials) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://kafka.us-east-1.amazonaws.com/?Action=kafka-cluster%3AConnect&X-Amz-Expires=900", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := sha256.Sum256(nil)
+	signed, _, err := v4.NewSigner().PresignHTTP(t.Context(), c.Credentials, r, hex.EncodeToString(nothing[:]), "kafka-cluster", "us-east-1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(signed + "&User-Agent=test%2F1"))
+}
+
 // A broker that checks the signature of AWS_MSK_IAM takes users and assumed roles, and what it refuses is said within 5 s.
 func TestMSKIAM(t *testing.T) {
 	g := newDoorway(t, testbed.SecureOptions{})
@@ -58,6 +78,8 @@ func TestMSKIAM(t *testing.T) {
 			{name: "role", listener: testbed.IAMLocal, auth: iamAuth(role("reader"))},
 			{name: "role-session", listener: testbed.IAMLocal, auth: iamAuth(strings.Replace(role("reader"), "{arn", "{session_name: pod-1, external_id: tenant-7, arn", 1))},
 		}
+		token := g.written("token", bearerToken(t, user))
+		g.logins = append(g.logins, login{name: "bearer", listener: testbed.IAMLocal, auth: fmt.Sprintf("{oauthbearer: {token: {file: %q}}}", token)})
 		produce(within(t, time.Minute), t, b.Brokers, g.topic, 500)
 		p := g.start()
 		for _, l := range g.logins {

@@ -10,15 +10,21 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -33,6 +39,7 @@ type login struct {
 	listener testbed.Listener
 	auth     string // setting of the source
 	tls      string // setting of the source; "": the bed's authority
+	brokers  string // setting of the source; "": the listener's address
 	topic    string // "": one that it may read
 	group    string // "": one that it may join
 	dead     string // topic of the dead letter; "": none
@@ -76,7 +83,7 @@ func (g *doorway) config() string {
 		if l.listener != "" {
 			addr = g.brokers.Addr(l.listener)
 		}
-		source := []string{fmt.Sprintf("brokers: %q", addr), "topics: [" + or(l.topic, g.topic) + "]", "group: " + or(l.group, "ok-"+l.name),
+		source := []string{"brokers: " + or(l.brokers, strconv.Quote(addr)), "topics: [" + or(l.topic, g.topic) + "]", "group: " + or(l.group, "ok-"+l.name),
 			"session_timeout: 6s", "fetch: {max_bytes: 1MiB}"}
 		if l.auth != "" {
 			source = append(source, "auth: "+l.auth)
@@ -139,7 +146,7 @@ func (g *doorway) refusals(p *pod) (said map[string]string, slowest time.Duratio
 }
 
 // ports and ids differ from run to run.
-var varying = regexp.MustCompile(`127\.0\.0\.1:\d+->127\.0\.0\.1:\d+|\[[0-9a-f]{8}-[0-9a-f-]{27}\]|\d{4}-\d\d-\d\dT[0-9:]+Z|(AKIA|ASIA)[A-Z0-9]{16}`)
+var varying = regexp.MustCompile(`127\.0\.0\.1:\d+->127\.0\.0\.1:\d+|\[[0-9a-f]{8}-[0-9a-f-]{27}\]|\d{4}-\d\d-\d\d[T ][0-9:]+(?:Z| UTC)|(AKIA|ASIA)[A-Z0-9]{16}`)
 
 // golden compares the messages with a file of testdata.
 func (g *doorway) golden(file string, said map[string]string) {
@@ -249,6 +256,17 @@ func (g *doorway) written(name, text string) string {
 	return path
 }
 
+// pkcs12 makes a file of a certificate and its key, as openssl does today.
+func (g *doorway) pkcs12(cert, key, password string) string {
+	g.t.Helper()
+	file := filepath.Join(g.dir, "bob.p12")
+	out, err := exec.CommandContext(g.t.Context(), "openssl", "pkcs12", "-export", "-in", cert, "-inkey", key, "-out", file, "-passout", "pass:"+password).CombinedOutput()
+	if err != nil {
+		g.t.Fatalf("openssl pkcs12: %v\n%s", err, out)
+	}
+	return file
+}
+
 // secretJSON is a client certificate as AWS Lambda's secrets hold it.
 func (g *doorway) secretJSON(cert, key, password string) string {
 	g.t.Helper()
@@ -265,6 +283,31 @@ func (g *doorway) secretJSON(cert, key, password string) string {
 		g.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// A vault is Secrets Manager, played by moto.
+type vault struct{ client *secretsmanager.Client }
+
+// newVault lets the processes of a test read it.
+func newVault(t *testing.T) *vault {
+	t.Helper()
+	moto := testbed.Moto(t)
+	use(t, "AWS_ENDPOINT_URL_SECRETS_MANAGER="+moto.Endpoint, "AWS_REGION="+moto.Region, "AWS_ACCESS_KEY_ID="+moto.AccessKey, "AWS_SECRET_ACCESS_KEY="+moto.SecretKey,
+		"AWS_EC2_METADATA_DISABLED=true")
+	return &vault{secretsmanager.New(secretsmanager.Options{Region: moto.Region, BaseEndpoint: &moto.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(moto.AccessKey, moto.SecretKey, "")})}
+}
+
+// put makes a secret, or a newer version of it.
+func (v *vault) put(t *testing.T, name, text string) {
+	t.Helper()
+	_, err := v.client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &text})
+	if there := new(types.ResourceExistsException); errors.As(err, &there) {
+		_, err = v.client.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &name, SecretString: &text})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Every way to authenticate reads all records of a real broker, as the principal that the rights are given to, and each wrong credential and
@@ -293,6 +336,18 @@ func TestSecureKafka(t *testing.T) {
 			{name: "mtls-pbes2", listener: testbed.MTLS, auth: fmt.Sprintf("{mtls: {cert_file: %q, key_file: %q, key_password: hush-key}}", cert, pbes2)},
 			{name: "mtls-secret", listener: testbed.MTLS, auth: fmt.Sprintf("{mtls: {certificate: {file: %q}}}", g.written("bob.json", g.secretJSON(cert, pbes1, "hush-key")))},
 		}
+		vault := newVault(t)
+		name := testbed.Name(t)
+		vault.put(t, name+"/alice", fmt.Sprintf(`{"username": "alice", "password": %q}`, b.Password))
+		vault.put(t, name+"/bob", g.secretJSON(cert, pbes2, "hush-key"))
+		host, port, _ := net.SplitHostPort(b.Addr(testbed.SCRAM))
+		vault.put(t, name+"/brokers", fmt.Sprintf(`{"b1": {"endpoint_url": %q, "broker_port": %s}}`, host, port))
+		g.logins = append(g.logins,
+			login{name: "scram-vault", listener: testbed.SCRAM, auth: fmt.Sprintf("{scram: {credentials: {secret: %s/alice}}}", name), brokers: fmt.Sprintf("{secret: %s/brokers}", name)},
+			login{name: "scram-fields", listener: testbed.SCRAM, auth: fmt.Sprintf("{scram: {username: {secret: %s/alice, field: username}, password: {secret: %s/alice, field: password}}}", name, name)},
+			login{name: "mtls-pkcs12", listener: testbed.MTLS, auth: fmt.Sprintf("{mtls: {pkcs12_file: %q, key_password: hush-key}}", g.pkcs12(cert, key, "hush-key"))},
+			login{name: "mtls-vault", listener: testbed.MTLS, auth: fmt.Sprintf("{mtls: {certificate: {secret: %s/bob}}}", name)},
+		)
 		produce(within(t, time.Minute), t, b.Brokers, g.topic, 500)
 		p := g.start("--budget", "512MiB")
 		waitUntil(t, time.Minute, "readiness", func() bool { code, _ := p.get("/readyz"); return code == 200 })
@@ -392,8 +447,13 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	g := newDoorway(t, testbed.SecureOptions{Reauth: 4 * time.Second})
 	b := g.brokers
 	g.allow("User:alice", "User:CN=bob")
+	vault, kept := newVault(t), testbed.Name(t)
+	vault.put(t, kept, fmt.Sprintf(`{"username": "alice", "password": %q}`, b.Password))
 	password := g.written("password", b.Password)
-	g.logins = []login{{name: "scram", listener: testbed.SCRAM, auth: fmt.Sprintf("{scram: {username: alice, password: {file: %q}}}", password)}}
+	g.logins = []login{
+		{name: "scram", listener: testbed.SCRAM, auth: fmt.Sprintf("{scram: {username: alice, password: {file: %q}}}", password)},
+		{name: "vault", listener: testbed.SCRAM, auth: fmt.Sprintf("{scram: {credentials: {secret: %s}}}", kept)},
+	}
 	feed := startFeed(t, b.Brokers, g.topic)
 	p := g.start()
 	waitUntil(t, time.Minute, "the first rows", func() bool { return g.rows("scram") > 0 })
@@ -402,8 +462,12 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	if err := os.WriteFile(password, []byte("a-new-password-of-alice"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	vault.put(t, kept, `{"username": "alice", "password": "a-new-password-of-alice"}`)
 	at := feed.sent.Load()
-	waitUntil(t, time.Minute, "rows with the new password", func() bool { return int64(g.rows("scram")) > at })
+	both := func(n int64) func() bool {
+		return func() bool { return int64(g.rows("scram")) >= n && int64(g.rows("vault")) >= n }
+	}
+	waitUntil(t, time.Minute, "rows with the new password", both(at+1))
 
 	// A right that is taken away, and given back.
 	b.Deny(t, "User:alice", kmsg.ACLResourceTypeTopic, g.topic, kmsg.ACLOperationRead)
@@ -416,14 +480,16 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	}
 	b.Allow(t, "User:alice", kmsg.ACLResourceTypeTopic, g.topic, kmsg.ACLOperationRead)
 	at = feed.sent.Load()
-	waitUntil(t, 2*time.Minute, "rows with the right again", func() bool { return int64(g.rows("scram")) > at })
+	waitUntil(t, 2*time.Minute, "rows with the right again", both(at+1))
 	sent := feed.stop()
-	waitUntil(t, time.Minute, "all rows", func() bool { return int64(g.rows("scram")) >= sent })
+	waitUntil(t, time.Minute, "all rows", both(sent))
 	p.stop()
-	if n := g.rows("scram"); int64(n) != sent {
-		t.Errorf("%d rows of %d records", n, sent)
+	for _, l := range g.logins {
+		if n := g.rows(l.name); int64(n) != sent {
+			t.Errorf("%s: %d rows of %d records", l.name, n, sent)
+		}
 	}
-	t.Logf("%d records through a change of the password and a missing right: %d rows", sent, g.rows("scram"))
+	t.Logf("%d records by two connectors through a change of the password and a missing right: %d and %d rows", sent, g.rows("scram"), g.rows("vault"))
 	if strings.Contains(p.log.String(), "a-new-password") || strings.Contains(p.log.String(), b.Password) {
 		t.Error("the log holds a secret")
 	}
