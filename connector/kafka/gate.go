@@ -10,7 +10,7 @@ import (
 // How often a broker is connected to. Amazon MSK refuses more than 100 new connections a second to a broker with IAM, and
 // 4 on its smallest ones; a connection that the broker refuses costs it as much as one that it takes.
 const (
-	burst       = 5                      // at once to one broker: franz-go has up to five connections to each
+	burst       = 10                     // at once to one broker: a start makes more than five, and waits for none of them
 	every       = 500 * time.Millisecond // to one broker, after that
 	leastWait   = 250 * time.Millisecond // after a failure; doubled by each further one
 	mostWait    = 5 * time.Second
