@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -39,6 +40,21 @@ func iamAuth(settings string) string {
 
 func keys(c testbed.Credentials) string {
 	return fmt.Sprintf(", access_key: %s, secret_key: %q", c.AccessKeyID, c.SecretAccessKey)
+}
+
+// agent is what answers pods of EKS that ask for credentials.
+func agent(t *testing.T, c testbed.Credentials) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "a token of the pod" {
+			http.Error(w, "who is that?", http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": %q, "Token": %q, "Expiration": %q}`,
+			c.AccessKeyID, c.SecretAccessKey, c.SessionToken, c.Expires.UTC().Format(time.RFC3339))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/v1/credentials"
 }
 
 // bearerToken is a signed request as AWS's signer for OAUTHBEARER makes it.
@@ -151,6 +167,37 @@ func TestMSKIAM(t *testing.T) {
 		p.kill()
 		g.golden("iam.golden", said)
 	})
+
+	// What EKS gives a pod: IRSA's token, or Pod Identity's address.
+	for name, env := range map[string]func(t *testing.T) []string{
+		"IRSA": func(*testing.T) []string {
+			return append(sts.Env(), "AWS_ROLE_ARN="+testbed.RoleARN("reader"), "AWS_ROLE_SESSION_NAME=pod-1",
+				"AWS_WEB_IDENTITY_TOKEN_FILE="+g.written("web-identity", "a token of the cluster"))
+		},
+		"Pod Identity": func(t *testing.T) []string {
+			return []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + agent(t, b.Credentials.NewSession(t, "reader", "pod-1", time.Hour)),
+				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + g.written("pod-token", "a token of the pod")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := *g
+			g.t = t
+			use(t, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+			use(t, env(t)...)
+			pod := strings.ReplaceAll(strings.ToLower(name), " ", "-")
+			g.logins = []login{{name: pod, listener: testbed.IAMLocal, auth: iamAuth("")}}
+			p := g.start()
+			waitUntil(t, time.Minute, "500 rows", func() bool { return g.rows(pod) == 500 })
+			p.stop()
+			as := ""
+			for _, a := range b.Attempts(t) {
+				as = a.Principal
+			}
+			if as != testbed.AssumedRole("reader", "pod-1") {
+				t.Errorf("the broker knew it as %q", as)
+			}
+		})
+	}
 
 	// Brokers of MSK have names that say their region.
 	t.Run("embedded, by the broker's name", func(t *testing.T) {
