@@ -53,7 +53,6 @@ type Consumer struct {
 	reports    reports
 	membership membership
 	throttle   throttle
-	principal  func() string // as whom it is used, for Report; nil if that isn't known
 }
 
 var _ connector.Consumer = (*Consumer)(nil)

@@ -84,8 +84,7 @@ type DeadLetter struct {
 	access  *access
 	turn    chan struct{} // capacity 1: one chunk at a time, so that no batch is larger than a chunk
 
-	throttle  throttle
-	principal func() string // as whom it is used, for Report; nil if that isn't known
+	throttle throttle
 }
 
 var _ connector.DeadLetter = (*DeadLetter)(nil)
@@ -113,7 +112,7 @@ func (c DeadLetterConfig) Open(ctx context.Context) (*DeadLetter, error) {
 	}
 	d := &DeadLetter{
 		topic: c.Topic, timeout: time.Duration(c.Timeout), turn: make(chan struct{}, 1), throttle: throttle{kind: kmsg.Produce},
-		access: access, principal: access.principal,
+		access: access,
 	}
 	opts := append(access.clientOptions(),
 		kgo.WithHooks(&d.throttle),

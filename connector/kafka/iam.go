@@ -3,8 +3,6 @@ package kafka
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/millrace/millrace/connector"
@@ -67,7 +64,7 @@ func sessionARN(r identity.AssumeRole) (string, bool) {
 		return "", false
 	}
 	role := parts[5][strings.LastIndex(parts[5], "/")+1:]
-	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", parts[1], parts[4], role, cmp.Or(r.SessionName, "millrace")), true
+	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", parts[1], parts[4], role, r.Session()), true
 }
 
 // A signer authenticates by a request for kafka-cluster:Connect that is signed with AWS's credentials. franz-go has such a mechanism,
@@ -178,8 +175,7 @@ func (s *signer) message(ctx context.Context, address string, now time.Time) ([]
 	}
 	query := url.Values{"Action": {"kafka-cluster:Connect"}, "X-Amz-Expires": {validity}}
 	r := &http.Request{Method: http.MethodGet, Host: host, Header: http.Header{}, URL: &url.URL{Scheme: "https", Host: host, Path: "/", RawQuery: query.Encode()}}
-	nothing := sha256.Sum256(nil)
-	signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, r, hex.EncodeToString(nothing[:]), "kafka-cluster", region, now)
+	signed, err := identity.Presign(ctx, credentials, r, "kafka-cluster", region, now)
 	if err != nil {
 		return nil, fmt.Errorf("sign the request to connect to %s: %w", host, err)
 	}

@@ -47,7 +47,7 @@ func (c Config) open(ctx context.Context, access *access) (*Consumer, error) {
 		return nil, err
 	}
 	consumer := &Consumer{
-		config: c, access: access, principal: access.principal, found: found, start: start, latest: latest,
+		config: c, access: access, found: found, start: start, latest: latest,
 		partitions: make(map[connector.Partition]*partition),
 		committing: make(chan struct{}, 1),
 		throttle:   throttle{kind: kmsg.Fetch},

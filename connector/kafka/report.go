@@ -20,21 +20,13 @@ var (
 func (c *Consumer) Report() connector.Report {
 	r := c.membership.report()
 	r.Throttle = c.throttle.report()
-	r.Principal = known(c.principal)
+	r.Principal = c.access.principal()
 	return r
 }
 
 // Report says how the brokers treat the dead letter.
 func (d *DeadLetter) Report() connector.Report {
-	return connector.Report{Principal: known(d.principal), Throttle: d.throttle.report()}
-}
-
-// known is the principal, "" if nobody knows it.
-func known(principal func() string) string {
-	if principal == nil {
-		return ""
-	}
-	return principal()
+	return connector.Report{Principal: d.access.principal(), Throttle: d.throttle.report()}
 }
 
 // A membership counts what becomes of a group's member.

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -76,6 +77,9 @@ func (r AssumeRole) Validate() error {
 	}
 	return CheckURL("assume_role.endpoint", r.Endpoint)
 }
+
+// Session is the name of the role's session.
+func (r AssumeRole) Session() string { return cmp.Or(r.SessionName, defaultSession) }
 
 // CheckURL checks an endpoint's setting, which may be empty.
 func CheckURL(name, text string) error {

@@ -149,7 +149,7 @@ func (r role) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	return stscreds.NewAssumeRoleProvider(r.sts, r.ARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName, o.Duration = cmp.Or(r.SessionName, defaultSession), roleDuration
+		o.RoleSessionName, o.Duration = r.Session(), roleDuration
 		if id != "" {
 			o.ExternalID = &id
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/identity"
@@ -76,7 +75,6 @@ type signer struct {
 	IAM
 	user string
 	sdk  aws.Config
-	v4   *v4.Signer
 }
 
 // signer reads what the AWS SDK's chain needs; credentials are asked for with each token. The caller closes it.
@@ -88,13 +86,10 @@ func (c Config) signer(ctx context.Context) (*signer, error) {
 	if sdk.Region == "" {
 		return nil, connector.Systemic.Errorf("the AWS Region of the cache %s isn't known: set iam.region, or AWS_REGION", c.IAM.Cache)
 	}
-	return &signer{IAM: c.IAM, user: c.Username, sdk: sdk, v4: v4.NewSigner()}, nil
+	return &signer{IAM: c.IAM, user: c.Username, sdk: sdk}, nil
 }
 
 func (s *signer) close() { identity.Close(s.sdk) }
-
-// The SHA-256 of nothing: the request has no body.
-const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // token is made anew for each connection: that costs no request, and a token doesn't outlive the credentials that signed it. It is
 // a secret.
@@ -112,7 +107,7 @@ func (s *signer) token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", connector.Systemic.Errorf("make an IAM token for the cache %s: %w", s.Cache, err)
 	}
-	signed, _, err := s.v4.PresignHTTP(ctx, keys, r, emptyHash, "elasticache", s.sdk.Region, time.Now())
+	signed, err := identity.Presign(ctx, keys, r, "elasticache", s.sdk.Region, time.Now())
 	if err != nil {
 		return "", connector.Systemic.Errorf("sign an IAM token for the cache %s: %w", s.Cache, err)
 	}
