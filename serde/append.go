@@ -22,7 +22,8 @@ func (v Value) AppendJSON(dst []byte) ([]byte, error) {
 	if v.d == nil {
 		return dst, errors.New("write JSON: the value is missing")
 	}
-	out, err := v.d.appendJSON(dst, v.node())
+	v.node() // not stale
+	out, err := v.d.appendJSON(dst, v.i)
 	if err != nil {
 		return dst, fmt.Errorf("write JSON: %w", err)
 	}
@@ -53,8 +54,9 @@ func (v Value) AppendText(dst []byte) ([]byte, error) {
 	return v.AppendJSON(dst)
 }
 
-// appendJSON appends node n of d, which is no reference.
-func (d *doc) appendJSON(dst []byte, n *node) ([]byte, error) {
+// appendJSON appends node i of d, which is no reference.
+func (d *doc) appendJSON(dst []byte, i uint32) ([]byte, error) {
+	n := &d.nodes[i]
 	if n.flag&flagRaw != 0 {
 		switch {
 		case n.kind == String:
@@ -73,7 +75,7 @@ func (d *doc) appendJSON(dst []byte, n *node) ([]byte, error) {
 	case Int64:
 		return strconv.AppendInt(dst, int64(n.x), 10), nil
 	case Float64:
-		return appendFloat(dst, math.Float64frombits(n.x))
+		return appendFloat(dst, math.Float64frombits(n.x), n.n == singlePrecision)
 	case Decimal:
 		return append(dst, d.text(n)...), nil
 	case String:
@@ -90,30 +92,30 @@ func (d *doc) appendJSON(dst []byte, n *node) ([]byte, error) {
 	case UUID:
 		return append(appendUUID(append(dst, '"'), d.text(n)), '"'), nil
 	case Array:
-		return d.appendArray(dst, n)
+		return d.appendArray(dst, i)
 	}
-	return d.appendObject(dst, n)
+	return d.appendObject(dst, i)
 }
 
-// appendArray appends a made array, which has only leaves and references in it.
-func (d *doc) appendArray(dst []byte, n *node) ([]byte, error) {
+// appendArray appends an array that wasn't parsed from JSON.
+func (d *doc) appendArray(dst []byte, i uint32) ([]byte, error) {
 	var err error
 	dst = append(dst, '[')
-	end := uint32(n.x)
-	for j := end - uint32(n.x>>32); j < end; j++ {
-		if dst, err = d.appendMember(dst, &d.nodes[j]); err != nil {
-			return nil, fmt.Errorf("element %d: %w", uint32(n.x>>32)-(end-j), err)
+	end, element := uint32(d.nodes[i].x), 0
+	for j := i + 1; j < end; j = d.after(j) {
+		if dst, err = d.appendMember(dst, j); err != nil {
+			return nil, fmt.Errorf("element %d: %w", element, err)
 		}
 		dst = append(dst, ',')
+		element++
 	}
 	return closed(dst, ']'), nil
 }
 
-func (d *doc) appendObject(dst []byte, n *node) ([]byte, error) {
+func (d *doc) appendObject(dst []byte, i uint32) ([]byte, error) {
 	var err error
 	dst = append(dst, '{')
-	end := uint32(n.x)
-	for j := end - uint32(n.x>>32); j < end; {
+	for j, end := i+1, uint32(d.nodes[i].x); j < end; {
 		m := &d.nodes[j]
 		if text, next := d.unchanged(j, end); next > j {
 			dst = append(append(dst, text...), ',')
@@ -123,11 +125,11 @@ func (d *doc) appendObject(dst []byte, n *node) ([]byte, error) {
 		if dst, err = d.appendName(dst, m); err != nil {
 			return nil, fmt.Errorf("member name %.100q: %w", d.name(m), err)
 		}
-		if dst, err = d.appendMember(dst, m); err != nil {
+		if dst, err = d.appendMember(dst, j); err != nil {
 			return nil, fmt.Errorf("member %.100q: %w", d.name(m), err)
 		}
 		dst = append(dst, ',')
-		j++
+		j = d.after(j)
 	}
 	return closed(dst, '}'), nil
 }
@@ -141,7 +143,7 @@ func (d *doc) unchanged(j, end uint32) (text []byte, next uint32) {
 	}
 	there := d.t.doc(uint32(m.x >> 32))
 	first := &there.nodes[uint32(m.x)]
-	if there.src == nil || there.nodes[0].flag&flagNewline != 0 || first.flag&flagNameBuf != 0 {
+	if there.src == nil || there.nodes[0].flag&(flagRaw|flagNewline) != flagRaw || first.flag&flagNameBuf != 0 {
 		return nil, j
 	}
 	at := uint32(m.x)
@@ -178,17 +180,17 @@ func (d *doc) appendName(dst []byte, n *node) ([]byte, error) {
 	return append(dst, ':'), err
 }
 
-// appendMember appends n, which may be a reference.
-func (d *doc) appendMember(dst []byte, n *node) ([]byte, error) {
-	if n.kind == Missing {
-		d = d.t.doc(uint32(n.x >> 32))
-		n = &d.nodes[uint32(n.x)]
+// appendMember appends node i, which may be a reference.
+func (d *doc) appendMember(dst []byte, i uint32) ([]byte, error) {
+	if n := &d.nodes[i]; n.kind == Missing {
+		d, i = d.t.doc(uint32(n.x>>32)), uint32(n.x)
 	}
-	return d.appendJSON(dst, n)
+	return d.appendJSON(dst, i)
 }
 
-// appendFloat writes the shortest text that is f, as ECMAScript does (ECMA-262, Number::toString), and -0 as -0.
-func appendFloat(dst []byte, f float64) ([]byte, error) {
+// appendFloat writes the shortest text that is f, or that is f as a float32, as ECMAScript does (ECMA-262, Number::toString),
+// and -0 as -0.
+func appendFloat(dst []byte, f float64, single bool) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil, fmt.Errorf("the number is %v, which JSON can't hold", f)
 	}
@@ -196,7 +198,11 @@ func appendFloat(dst []byte, f float64) ([]byte, error) {
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		format = 'e'
 	}
-	return strconv.AppendFloat(dst, f, format, -1, 64), nil
+	precision := 64
+	if single {
+		precision = 32
+	}
+	return strconv.AppendFloat(dst, f, format, -1, precision), nil
 }
 
 // appendTime appends a Date, a Time or a Timestamp by RFC 3339, with as many decimals as it has.

@@ -191,6 +191,9 @@ func (t *Tape) cloneScalar(v Value, n *node) Value {
 	if n.kind == String && n.flag&flagRaw != 0 {
 		quotes = 1
 	}
+	if n.kind == Float64 && n.flag&flagRaw == 0 { // it has no text
+		return t.add(nd)
+	}
 	off, _ := t.keep(borrow(from.span(n.flag, n.off-quotes, n.n+2*quotes)))
 	nd.off = off + quotes
 	nd.flag |= flagBuf

@@ -22,6 +22,11 @@ type Tape struct {
 	order   order   // names in the order that JSON documents have them
 	names   nameSet // names seen in an object, where the order says nothing
 	scanner scanner // of the document that is parsed
+	writer  Writer  // of the value that is written
+
+	bound     map[*Names]uint32 // where names of schemas are in buf
+	boundLast *Names
+	boundAt   uint32
 }
 
 // A node is a value on the tape. The members or elements of a container follow it, each with
@@ -52,18 +57,20 @@ const (
 )
 
 // A doc is a run of nodes that share a source: a JSON document, a borrowed
-// text, or values that were made.
+// text, a value that a Writer wrote, or values that were made.
 type doc struct {
 	t     *Tape
 	src   []byte
 	nodes []node
 	gen   uint32
 	index uint32 // among the tape's docs
+
+	schema *Schema // nil if there is none
 }
 
 const (
 	nodeBytes = 24
-	docBytes  = 64
+	docBytes  = 72
 
 	docChunk = 128 // docs of a chunk
 
@@ -100,7 +107,9 @@ func (t *Tape) Reset() {
 	}
 	t.names.trim()
 	t.order.renew()
-	t.scanner = scanner{}
+	t.scanner, t.writer = scanner{}, Writer{}
+	clear(t.bound)
+	t.boundLast = nil
 }
 
 // Bytes is the memory that the tape holds, borrowed sources not counted.
