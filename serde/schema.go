@@ -56,3 +56,13 @@ func (v Value) SetSchema(s *Schema) {
 		v.d.schema = s
 	}
 }
+
+// A SchemaUser is a Decoder that tells which schemas it decodes with. Schemas may be called by any goroutine at any time
+// and waits for nothing; what it returned before stays in it.
+type SchemaUser interface{ Schemas() []SchemaUse }
+
+// A SchemaUse is a schema that a Decoder decodes with.
+type SchemaUse struct {
+	Topic  string // of the records that are assumed to be written with it; "" where the records themselves say so
+	Schema *Schema
+}
