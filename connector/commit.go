@@ -9,12 +9,14 @@ import (
 func (c *Connector) commitEvery(ctx context.Context) {
 	t := time.NewTicker(c.commitInterval)
 	defer t.Stop()
+	known := map[SchemaStatus]bool{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 			c.commit(ctx, nil)
+			c.logSchemas(known)
 			for _, p := range *c.parts.Load() {
 				p.status.sample(time.Now())
 			}

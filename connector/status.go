@@ -30,6 +30,7 @@ type Status struct {
 	Error      string            `json:"error,omitempty"`       // of reading, while it fails
 	Consumer   *Report           `json:"consumer,omitempty"`    // nil if it is no Reporter
 	DeadLetter *Report           `json:"dead_letter,omitempty"` // nil if there is none, or it is no Reporter
+	Schemas    []SchemaStatus    `json:"schemas,omitempty"`     // that keys and values were decoded with so far
 }
 
 // A PartitionStatus is what one partition is doing. Its counts begin with the assignment.
@@ -100,6 +101,7 @@ func (c *Connector) Status() Status {
 	}
 	s.Held, s.Totals = c.share.held(), c.totals.all()
 	s.Consumer, s.DeadLetter = report(c.reporters.consumer), report(c.reporters.dead)
+	s.Schemas = c.schemas()
 	now := time.Now()
 	for _, p := range *c.parts.Load() {
 		ps := p.status.look(now)

@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -75,7 +74,10 @@ func (d *doc) appendJSON(dst []byte, i uint32) ([]byte, error) {
 	case Int64:
 		return strconv.AppendInt(dst, int64(n.x), 10), nil
 	case Float64:
-		return appendFloat(dst, math.Float64frombits(n.x), n.n == singlePrecision)
+		if n.n == singlePrecision {
+			return AppendFloat32(dst, float32(math.Float64frombits(n.x)))
+		}
+		return AppendFloat64(dst, math.Float64frombits(n.x))
 	case Decimal:
 		return append(dst, d.text(n)...), nil
 	case String:
@@ -188,51 +190,15 @@ func (d *doc) appendMember(dst []byte, i uint32) ([]byte, error) {
 	return d.appendJSON(dst, i)
 }
 
-// appendFloat writes the shortest text that is f, or that is f as a float32, as ECMAScript does (ECMA-262, Number::toString),
-// and -0 as -0.
-func appendFloat(dst []byte, f float64, single bool) ([]byte, error) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, fmt.Errorf("the number is %v, which JSON can't hold", f)
-	}
-	format := byte('f')
-	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		format = 'e'
-	}
-	precision := 64
-	if single {
-		precision = 32
-	}
-	return strconv.AppendFloat(dst, f, format, -1, precision), nil
-}
-
 // appendTime appends a Date, a Time or a Timestamp by RFC 3339, with as many decimals as it has.
 func appendTime(dst []byte, n *node) ([]byte, error) {
-	x := int64(n.x)
 	switch n.kind {
 	case Time:
-		if x < 0 || x >= secondsOfDay*1e6 {
-			return nil, fmt.Errorf("the time of day is %d microseconds, which is no time of a day", x)
-		}
-		return time.UnixMicro(x).UTC().AppendFormat(dst, "15:04:05.999999"), nil
+		return AppendTimeOfDay(dst, int64(n.x))
 	case Date:
-		ts := time.Unix(x*secondsOfDay, 0).UTC()
-		if err := checkYear(ts); err != nil {
-			return nil, err
-		}
-		return ts.AppendFormat(dst, time.DateOnly), nil
+		return AppendDate(dst, int64(n.x))
 	}
-	ts := time.UnixMicro(x).UTC()
-	if err := checkYear(ts); err != nil {
-		return nil, err
-	}
-	return ts.AppendFormat(dst, "2006-01-02T15:04:05.999999Z"), nil
-}
-
-func checkYear(ts time.Time) error {
-	if y := ts.Year(); y < 0 || y > 9999 {
-		return fmt.Errorf("the year is %d, which RFC 3339 can't write", y)
-	}
-	return nil
+	return AppendTimestamp(dst, int64(n.x))
 }
 
 // appendUUID appends u as RFC 9562 writes it.
