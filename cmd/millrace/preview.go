@@ -19,6 +19,7 @@ type previewOptions struct {
 	connector string
 	topic     string
 	records   bool
+	base64    bool
 	live      int
 	timeout   connector.Duration
 	json      bool
@@ -38,8 +39,8 @@ Records are lines of the standard input. Each line is the value of a record:
 
 With --records each line is an object of "key", "value", "headers", "topic" and "timestamp"
 (milliseconds, or RFC 3339). A value is taken as the JSON that it is, null is a tombstone;
-"text" instead of "value" is a value that needn't be JSON. A key that is a text is taken
-without its quotes:
+"text" instead of "value" is a value that needn't be JSON, "base64" one that needn't be text.
+A key that is a text is taken without its quotes:
 
   {"key":"car-1","value":{"lat":40.4},"headers":{"trace":"x"},"topic":"cars.gps.json"}
 
@@ -52,6 +53,7 @@ its group.`,
 	f.StringVar(&o.connector, "connector", "", "name of the connector, where the file holds several")
 	f.StringVar(&o.topic, "topic", "", "topic of records that don't name one (default: the connector's first)")
 	f.BoolVar(&o.records, "records", false, "lines are records, not values")
+	f.BoolVar(&o.base64, "base64", false, "lines are values in base64")
 	f.IntVar(&o.live, "live", 0, "take the newest `N` records of the live topics")
 	f.TextVar(&o.timeout, "timeout", o.timeout, "longest wait for the preview's end")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per record")
@@ -69,6 +71,9 @@ func (c *command) preview(ctx context.Context, path string, o previewOptions) er
 	}
 	if o.timeout <= 0 || o.live < 0 || o.live > 10_000 {
 		return errors.New("--timeout must be above 0, --live at most 10000")
+	}
+	if o.base64 && (o.records || o.live > 0) {
+		return errors.New("--base64 excludes --records, whose lines have \"base64\" for it, and --live")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.timeout))
 	defer cancel()
@@ -112,7 +117,11 @@ func (c *command) samples(ctx context.Context, conn *config.Connector, o preview
 	if topic == "" {
 		topic = firstTopic(conn)
 	}
-	return readSamples(c.in, topic, o.records)
+	var unpack func([]byte) ([]byte, error)
+	if o.base64 {
+		unpack = unbase64
+	}
+	return readSamples(c.in, topic, o.records, unpack)
 }
 
 // dryRun sends the samples through a real connector, whose sink and dead letter only note what they get.

@@ -62,7 +62,7 @@ func TestWrongSamples(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"kex": 1}`:                  `line 1: the line is no record: json: unknown field "kex"`,
 		`{"value": 1} {}`:             "line 1: something follows the record",
-		`{"value": 1, "text": "x"}`:   `"text" and "value" exclude each other`,
+		`{"value": 1, "text": "x"}`:   `"value", "text" and "base64" exclude each other`,
 		`{"timestamp": "noon"}`:       `not "noon"`,
 		`{"headers": ["a"]}`:          `"headers" is an object of texts`,
 		`[`:                           "line 1: the line is no record: unexpected EOF",

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +25,9 @@ const (
 	maxSampleLine = 64 << 20
 )
 
-// readSamples reads one record per line; empty lines are passed over. The records of a topic get offsets from 0 on.
-func readSamples(in io.Reader, topic string, records bool) ([]sample, error) {
+// readSamples reads one record per line; empty lines are passed over. A line is a value, or with unpack what holds one. The records of a
+// topic get offsets from 0 on.
+func readSamples(in io.Reader, topic string, records bool, unpack func(line []byte) ([]byte, error)) ([]sample, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxSampleLine)
 	next := map[string]int64{}
@@ -40,6 +42,12 @@ func readSamples(in io.Reader, topic string, records bool) ([]sample, error) {
 		}
 		s := sample{Partition: connector.Partition{Topic: topic}}
 		s.record.RawValue, s.record.Timestamp = bytes.Clone(line), time.Now().UnixMilli()
+		if unpack != nil {
+			var err error
+			if s.record.RawValue, err = unpack(line); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+		}
 		if records {
 			if err := s.parse(line); err != nil {
 				return nil, fmt.Errorf("line %d: %w", n, err)
@@ -63,6 +71,7 @@ type sampleLine struct {
 	Key       json.RawMessage `json:"key"`
 	Value     json.RawMessage `json:"value"`
 	Text      *string         `json:"text"`
+	Base64    *string         `json:"base64"`
 	Headers   headerLines     `json:"headers"`
 	Topic     string          `json:"topic"`
 	Timestamp json.RawMessage `json:"timestamp"`
@@ -83,11 +92,8 @@ func (s *sample) parse(line []byte) error {
 		s.Topic = l.Topic
 	}
 	s.record.RawKey, s.record.RawValue = plain(l.Key), null(l.Value)
-	if l.Text != nil {
-		if l.Value != nil {
-			return errors.New(`"text" and "value" exclude each other`)
-		}
-		s.record.RawValue = []byte(*l.Text)
+	if err := s.setValue(&l); err != nil {
+		return err
 	}
 	s.record.Headers = l.Headers
 	if l.Timestamp != nil {
@@ -98,6 +104,39 @@ func (s *sample) parse(line []byte) error {
 		s.record.Timestamp = t
 	}
 	return nil
+}
+
+// setValue takes the one form of a value that the line has.
+func (s *sample) setValue(l *sampleLine) error {
+	forms := 0
+	for _, there := range []bool{l.Value != nil, l.Text != nil, l.Base64 != nil} {
+		if there {
+			forms++
+		}
+	}
+	switch {
+	case forms > 1:
+		return errors.New(`"value", "text" and "base64" exclude each other`)
+	case l.Text != nil:
+		s.record.RawValue = []byte(*l.Text)
+	case l.Base64 != nil:
+		var err error
+		if s.record.RawValue, err = unbase64([]byte(*l.Base64)); err != nil {
+			return fmt.Errorf(`"base64": %w`, err)
+		}
+	}
+	return nil
+}
+
+// unbase64 takes base64 in either alphabet, with and without padding.
+func unbase64(text []byte) ([]byte, error) {
+	bare := string(bytes.TrimRight(bytes.TrimSpace(text), "="))
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if data, err := encoding.DecodeString(bare); err == nil {
+			return data, nil
+		}
+	}
+	return nil, errors.New("not base64")
 }
 
 // null makes nothing of the JSON value null.

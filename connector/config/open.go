@@ -31,6 +31,21 @@ func (c *Connector) OpenBetween(ctx context.Context, e Ends, opts ...connector.O
 	return c.open(ctx, &e, opts)
 }
 
+// OpenDecoders opens what decodes keys and values, and nothing else. Close the Closer at the end; after an error nothing stays open.
+func (c *Connector) OpenDecoders(ctx context.Context) (key, value serde.Decoder, opened io.Closer, err error) {
+	complete := Connector{Name: c.Name, Decode: c.Decode}
+	resolved, err := complete.resolve(ctx, false)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("connector %s: %w", c.Name, err)
+	}
+	o := &opening{origin: origin{connector: c.Name}}
+	key, value, err = o.decoders(ctx, resolved)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("connector %s: %w", c.Name, errors.Join(err, o.opened.Close()))
+	}
+	return key, value, o.opened, nil
+}
+
 func (c *Connector) open(ctx context.Context, e *Ends, opts []connector.Option) (*connector.Connector, io.Closer, error) {
 	complete, err := c.resolve(ctx, e == nil)
 	if err != nil {

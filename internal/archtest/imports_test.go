@@ -15,6 +15,9 @@ var layers = []struct {
 	{"serde", nil},
 	{"connector", []string{"serde"}},
 	{"connector/secret", nil},
+	// Decoders that ask registries are clients, as sinks are: above the core, whose classes of errors and identities they share.
+	{"serde/glue", []string{"serde", "connector=", "connector/secret", "internal"}},
+	{"serde/confluent", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"internal", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"connector/kafka", []string{"serde", "connector=", "connector/secret", "internal"}},
 	{"connector/config", []string{"serde", "connector=", "connector/secret", "internal"}},
