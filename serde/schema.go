@@ -51,9 +51,13 @@ func (v Value) Schema() *Schema {
 // SetSchema says what v was written with. It is for decoders, which call it for a whole value that they decoded, and that
 // isn't shared with others yet.
 func (v Value) SetSchema(s *Schema) {
-	if v.d != nil {
-		v.node()
-		v.d.schema = s
+	if v.d == nil {
+		return
+	}
+	v.node()
+	v.d.schema = s
+	if v.d == v.d.t.made {
+		v.d.t.made = nil // what is made later isn't of this schema
 	}
 }
 
