@@ -51,6 +51,7 @@ type Writer struct {
 	most  int
 	names uint32 // where the names of the schema are in t.buf
 	over  bool   // there were more than most, and they are lost
+	texts int    // of t.buf, before the value
 	begun doc    // what Repeated looks at
 }
 
@@ -64,6 +65,7 @@ func (t *Tape) Write(src []byte, names *Names, most int) *Writer {
 	if names != nil {
 		w.names = t.bind(names)
 	}
+	w.texts = len(t.buf)
 	return w
 }
 
@@ -93,7 +95,9 @@ func (w *Writer) put(name Name, k Kind, fl flag, off, n uint32, x uint64) {
 	if name.flag != 0 {
 		name.off += w.names
 	}
-	w.nodes[w.n] = node{kind: k, flag: fl | name.flag, nameLen: name.n, name: name.off, off: off, n: n, x: x}
+	nd := &w.nodes[w.n] // filled in place: a literal would be built elsewhere and copied
+	nd.kind, nd.flag, nd.nameLen, nd.name = k, fl|name.flag, name.n, name.off
+	nd.off, nd.n, nd.x = off, n, x
 	w.n++
 }
 
@@ -103,9 +107,22 @@ func (w *Writer) grow() bool {
 		w.over = true
 		return false
 	}
-	w.nodes = w.t.more(w.nodes[:w.n], min(max(2*w.n, minChunk), w.most))
+	w.nodes = w.t.more(w.nodes[:w.n], w.size())
 	w.nodes = w.nodes[:min(len(w.nodes), w.most)]
 	return true
+}
+
+// size is that of the next chunk of a value that has outgrown one. All chunks of a value together have at most 1.25 times the nodes that it may
+// have and 13568 more, so that a decoder can bound the memory that bytes of a producer take: a large value soon gets room for most.
+func (w *Writer) size() int {
+	const few = 8192
+	n := max(4*w.n, minChunk)
+	if n > few {
+		if n = 2 * w.n; n > few && n > w.most/8 {
+			return w.most
+		}
+	}
+	return min(n, w.most)
 }
 
 // Room reports whether n more nodes may be written.
@@ -153,6 +170,9 @@ func (w *Writer) Borrow(name Name, k Kind, off, n int) {
 
 // Copy writes a String, Bytes, a UUID of 16 bytes, or a Decimal of a number's JSON text.
 func (w *Writer) Copy(name Name, k Kind, text []byte) {
+	if t := w.t; cap(t.buf)-len(t.buf) < len(text) {
+		t.buf = slices.Grow(t.buf, max(len(t.buf), len(text))) // twice as much: what a decoder bounds, see size, grows in few steps
+	}
 	off, n := w.t.keep(borrow(text))
 	w.put(name, k, flagBuf, off, n, 0)
 }
@@ -183,6 +203,7 @@ func (w *Writer) Repeated(at int) (name string, ok bool) {
 		return "", false
 	}
 	w.begun = doc{t: w.t, src: w.src, nodes: w.nodes[:w.n]}
+	defer func() { w.begun = doc{} }()
 	d := &w.begun
 	end, count := uint32(d.nodes[at].x), int(d.nodes[at].x>>32)
 	set := &w.t.names
@@ -206,6 +227,12 @@ func (w *Writer) Repeated(at int) (name string, ok bool) {
 	return "", false
 }
 
+// Discard ends the writing without a value.
+func (w *Writer) Discard() {
+	w.t.buf = w.t.buf[:w.texts]
+	*w = Writer{}
+}
+
 // Value ends the writing. It fails when the value has more nodes than it may have.
 func (w *Writer) Value(s *Schema) (Value, error) {
 	if w.over {
@@ -218,7 +245,7 @@ func (w *Writer) Value(s *Schema) (Value, error) {
 	d.schema = s
 	t.used += n
 	t.made = nil
-	w.src, w.nodes, w.begun = nil, nil, doc{}
+	w.src, w.nodes = nil, nil
 	return Value{d: d, gen: t.gen}, nil
 }
 

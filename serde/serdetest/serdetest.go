@@ -1,15 +1,17 @@
-// Package serdetest is the conformance suite of decoders: what every
-// [serde.Decoder] must do, whatever its format.
 package serdetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/millrace/millrace/serde"
 )
@@ -31,18 +33,15 @@ const (
 // Test runs the suite: samples decode to what they should, on empty and on used
 // tapes; nil is null; bytes are borrowed, not changed and not kept; input that was cut, changed
 // or made up gives a value or an error, never a panic, and never takes
-// memory beyond 64 times its size and 1 MiB; many goroutines may decode at once.
+// memory beyond 64 times its size and 1 MiB; what it decodes to is written as valid JSON, or is an
+// error to write; many goroutines may decode at once.
 func Test(t *testing.T, d serde.Decoder, samples []Sample) {
 	if len(samples) == 0 {
 		t.Fatal("serdetest: no samples")
 	}
-	s := suite{d: d, samples: samples}
-	t.Run("samples", s.testSamples)
-	t.Run("null", s.testNull)
-	t.Run("borrowing", s.testBorrowing)
-	t.Run("hostile input", s.testHostileInput)
-	t.Run("memory", s.testMemory)
-	t.Run("concurrency", s.testConcurrency)
+	for _, c := range decoderChecks {
+		t.Run(c.name, func(t *testing.T) { c.run(&suite{d: d, samples: samples}, t) })
+	}
 }
 
 type suite struct {
@@ -50,11 +49,32 @@ type suite struct {
 	samples []Sample
 }
 
-// decode checks what holds for every Decode: an error comes without a value, has a text,
+// A check takes a testing.TB, so that the suite's own tests can watch it fail.
+type check struct {
+	name string
+	run  func(*suite, testing.TB)
+}
+
+var decoderChecks = []check{
+	{"samples", (*suite).checkSamples},
+	{"null", (*suite).checkNull},
+	{"borrowing", (*suite).checkBorrowing},
+	{"hostile input", (*suite).checkHostileInput},
+	{"memory", (*suite).checkMemory},
+	{"concurrency", (*suite).checkConcurrency},
+}
+
+// decode checks what holds for every Decode: it doesn't panic, an error comes without a value, has a text,
 // and data isn't changed.
-func (s *suite) decode(t testing.TB, tape *serde.Tape, topic string, data []byte) (serde.Value, error) {
+func (s *suite) decode(t testing.TB, tape *serde.Tape, topic string, data []byte) (v serde.Value, err error) {
 	before := bytes.Clone(data)
-	v, err := s.d.Decode(t.Context(), tape, topic, data)
+	defer func() {
+		if p := recover(); p != nil {
+			v, err = serde.Value{}, fmt.Errorf("panic: %v", p)
+			t.Errorf("%.100q: Decode panics: %v\n%s", before, p, debug.Stack())
+		}
+	}()
+	v, err = s.d.Decode(t.Context(), tape, topic, data)
 	switch {
 	case !bytes.Equal(data, before):
 		t.Errorf("Decode changed its input %.100q", before)
@@ -86,7 +106,7 @@ func expectJSON(t testing.TB, name string, v serde.Value, want string) {
 	}
 }
 
-func (s *suite) testSamples(t *testing.T) {
+func (s *suite) checkSamples(t testing.TB) {
 	tape := serde.NewTape()
 	for range 3 {
 		for _, sample := range s.samples {
@@ -97,15 +117,17 @@ func (s *suite) testSamples(t *testing.T) {
 	}
 }
 
-func (s *suite) testNull(t *testing.T) {
-	v, err := s.d.Decode(t.Context(), serde.NewTape(), s.samples[0].Topic, nil)
-	if err != nil || v.Kind() != serde.Null {
-		t.Errorf("nil decodes to %s, %v, want null", v.Kind(), err)
+func (s *suite) checkNull(t testing.TB) {
+	for _, sample := range s.samples {
+		v, err := s.decode(t, serde.NewTape(), sample.Topic, nil)
+		if err != nil || v.Kind() != serde.Null {
+			t.Errorf("nil decodes to %s, %v, want null", v.Kind(), err)
+		}
 	}
 }
 
 // A decoder that keeps bytes of one record, or of one tape, shows in the next.
-func (s *suite) testBorrowing(t *testing.T) {
+func (s *suite) checkBorrowing(t testing.TB) {
 	tape, kept := serde.NewTape(), serde.NewTape()
 	for _, sample := range s.samples {
 		v, data := s.expect(t, tape, sample)
@@ -119,6 +141,22 @@ func (s *suite) testBorrowing(t *testing.T) {
 		s.expect(t, tape, sample)
 		tape.Reset()
 		s.expect(t, tape, sample)
+	}
+	s.checkNeighbours(t)
+}
+
+// checkNeighbours has the values of all samples on one tape at once, as a batch has.
+func (s *suite) checkNeighbours(t testing.TB) {
+	tape := serde.NewTape()
+	var values []serde.Value
+	for _, sample := range s.samples {
+		v, _ := s.expect(t, tape, sample)
+		values = append(values, v)
+	}
+	for i, v := range values {
+		if v.Exists() {
+			expectJSON(t, s.samples[i].Name+", after others were decoded on its tape", v, s.samples[i].JSON)
+		}
 	}
 }
 
@@ -162,12 +200,11 @@ func (s *suite) hostile(yield func(topic string, data []byte) bool) {
 	}
 }
 
-func (s *suite) testHostileInput(t *testing.T) {
+func (s *suite) checkHostileInput(t testing.TB) {
 	tape, n := serde.NewTape(), 0
 	for topic, data := range s.hostile {
 		if v, err := s.decode(t, tape, topic, data); err == nil {
-			_, _ = v.AppendJSON(nil) // it may fail, but not panic
-			_, _ = tape.Clone(v).AppendText(nil)
+			checkWritable(t, v, data)
 		}
 		if n++; n%100 == 0 {
 			tape.Reset()
@@ -178,26 +215,35 @@ func (s *suite) testHostileInput(t *testing.T) {
 	}
 }
 
-func (s *suite) testMemory(t *testing.T) {
-	check := func(topic string, data []byte) {
-		var before, after runtime.MemStats
-		tape := serde.NewTape()
-		runtime.ReadMemStats(&before)
-		_, _ = s.d.Decode(t.Context(), tape, topic, data)
-		runtime.ReadMemStats(&after)
-		if n, most := after.TotalAlloc-before.TotalAlloc, uint64(allocFactor*len(data)+allocBase); n > most {
-			t.Errorf("decoding %d bytes %.60q allocated %d, at most %d are allowed", len(data), data, n, most)
+// checkWritable writes a value that hostile data decoded to. That may fail, but neither panic nor write what isn't JSON.
+func checkWritable(t testing.TB, v serde.Value, data []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("%.100q: the value can't be written: panic: %v\n%s", data, p, debug.Stack())
 		}
+	}()
+	text, err := v.AppendJSON(nil)
+	if err == nil && (!json.Valid(text) || !utf8.Valid(text)) {
+		t.Errorf("%.100q is written as %.200q, which isn't JSON", data, text)
 	}
+	clone := serde.NewTape().Clone(v)
+	if again, errAgain := clone.AppendJSON(nil); (err == nil) != (errAgain == nil) || err == nil && !bytes.Equal(text, again) {
+		t.Errorf("%.100q is written as %.200q (%v), its clone as %.200q (%v)", data, text, err, again, errAgain)
+	}
+	_, _ = clone.AppendText(nil)
+}
+
+func (s *suite) checkMemory(t testing.TB) {
 	n := 0
 	for topic, data := range s.hostile {
 		if n++; n%10 == 0 { // reading the memory's statistics stops the program
-			check(topic, data)
+			s.checkAllocation(t, topic, data)
 		}
 	}
+	topic, head := s.samples[0].Topic, string(s.samples[0].Data[:min(len(s.samples[0].Data), 18)])
 	for _, pattern := range []string{"\x00", "\xff", "\x7f", " ", "[", "{", `"`, "0", "-", "[0,", "[[],", `{"a":`, `"\u0061`, "\x01\x02"} {
-		for _, head := range []string{"", "[", `{"x":"`, string(s.samples[0].Data[:min(len(s.samples[0].Data), 18)])} {
-			check(s.samples[0].Topic, []byte(head+strings.Repeat(pattern, 1<<20/len(pattern))))
+		for _, head := range []string{"", "[", `{"x":"`, head} {
+			s.checkAllocation(t, topic, []byte(head+strings.Repeat(pattern, 1<<20/len(pattern))))
 		}
 	}
 	var array, object strings.Builder
@@ -207,11 +253,34 @@ func (s *suite) testMemory(t *testing.T) {
 		array.WriteString(",0")
 		fmt.Fprintf(&object, `,"%x":0`, i)
 	}
-	check(s.samples[0].Topic, []byte(array.String()+"]"))
-	check(s.samples[0].Topic, []byte(object.String()+"}"))
+	s.checkAllocation(t, topic, []byte(array.String()+"]"))
+	s.checkAllocation(t, topic, []byte(object.String()+"}"))
 }
 
-func (s *suite) testConcurrency(t *testing.T) {
+func (s *suite) checkAllocation(t testing.TB, topic string, data []byte) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _ = s.decode(t, serde.NewTape(), topic, data)
+	runtime.ReadMemStats(&after)
+	reportAllocation(t, data, after.TotalAlloc-before.TotalAlloc)
+}
+
+// reportAllocation complains of what is more than a Decode of data may allocate. The copy that decode makes of data is within allocFactor.
+func reportAllocation(t testing.TB, data []byte, n uint64) {
+	if most := uint64(allocFactor*len(data) + allocBase); n > most {
+		t.Errorf("decoding %d bytes %.60q allocated %d, at most %d are allowed", len(data), data, n, most)
+	}
+}
+
+// allocated is all that the program has allocated so far, in bytes. It is much cheaper than runtime.ReadMemStats, and less exact: a part
+// is counted only when it is collected, by whoever did it.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+func (s *suite) checkConcurrency(t testing.TB) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
