@@ -19,6 +19,15 @@
 //	brokers.Allow(t, "User:"+keys.Principal, kmsg.ACLResourceTypeTopic, topic, kmsg.ACLOperationRead)
 //	client := brokers.Connect(t, testbed.IAM, kgo.SASL(...))
 //
+// A test of schemas has a registry in moto, records that AWS's own serde for Java writes and reads (glue/*.java), what Avro's
+// library for Java says of two schemas, and troubles on the way to a service:
+//
+//	registry := testbed.Moto(t).Registry(t)
+//	written, err := registry.Serde().Write(t.Context(), testbed.GlueOptions{Format: testbed.GlueAvro, SchemaName: "s", Count: 1000})
+//	gateway := testbed.StartGlueGateway(t, registry.Endpoint) // gateway.Throttle(3)
+//	proxy := testbed.StartProxy(t, gateway.Endpoint)          // proxy.Down(t), proxy.Slow(t, time.Second)
+//	client := registry.At(proxy.URL()).Client(t)
+//
 // Shared services are those that the command in testbed/run has started once for all
 // packages, named by the environment variables MILLRACE_*. Without these a
 // test starts its own, which ends with the test.

@@ -28,13 +28,15 @@ type Download struct {
 	Get  func(context.Context) (path string, err error)
 }
 
-// Downloads are the programs that no package of Debian has. The plug-in needs Kafka's jars, which are fetched before.
+// Downloads are the programs that no package of Debian has. What is compiled by javac needs jars, which are fetched before.
 func Downloads() []Download {
 	return []Download{
 		{"Kafka 4.3.1", "56 MB from Maven Central", KafkaJars},
 		{"versitygw " + gatewayVersion, "2 to 8 minutes to compile", S3Gateway},
 		{"moto " + motoVersion, "320 MB from PyPI", motoPython},
 		{"Kafka's IAM plug-in", "seconds to compile", IAMPlugin},
+		{"AWS's Glue serde 1.1.27", "43 MB from Maven Central", GlueJars},
+		{"The Glue round trip in Java", "seconds to compile", GlueClasses},
 		{"helm " + helmVersion, "2 to 3 minutes to compile", Helm},
 		{"kubeconform " + kubeconform, "seconds to compile", Kubeconform},
 	}

@@ -2,9 +2,7 @@ package testbed
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,17 +15,21 @@ var pom []byte
 
 // KafkaJars returns the folder with Kafka's jars; what isn't in the cache is fetched by Maven, about 56 MB.
 func KafkaJars(ctx context.Context) (string, error) {
-	sum := sha256.Sum256(pom)
-	jars, err := cached("kafka-"+hex.EncodeToString(sum[:4]), func(dir string) (string, error) {
-		return filepath.Join(dir, "jars"), copyDependencies(ctx, dir)
-	})
+	jars, err := mavenJars(ctx, "kafka", pom)
 	if err != nil {
 		return "", fmt.Errorf("fetch Kafka: %w", err)
 	}
 	return jars, nil
 }
 
-func copyDependencies(ctx context.Context, dir string) error {
+// mavenJars returns the folder of the cache with the jars that a pom names.
+func mavenJars(ctx context.Context, name string, pom []byte) (string, error) {
+	return cached(name+"-"+version(pom), func(dir string) (string, error) {
+		return filepath.Join(dir, "jars"), copyDependencies(ctx, dir, pom)
+	})
+}
+
+func copyDependencies(ctx context.Context, dir string, pom []byte) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return errors.New("mvn isn't installed (Debian: apt-get install maven)")

@@ -210,6 +210,11 @@ func tail(path string, n int) string {
 	if err != nil {
 		return "    " + err.Error()
 	}
-	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return lastLines(data, n)
+}
+
+// lastLines are the last n lines of a text, indented.
+func lastLines(text []byte, n int) string {
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	return "    " + strings.Join(lines[max(0, len(lines)-n):], "\n    ")
 }

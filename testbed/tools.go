@@ -27,9 +27,9 @@ func (t Tool) Path() (string, error) { return t.find() }
 // Tools are the programs that the test bed needs besides Go.
 func Tools() []Tool {
 	return []Tool{
-		{"java", []string{"default-jdk-headless"}, "runs Kafka (Java 17 or newer)", java("java")},
-		{"javac", []string{"default-jdk-headless"}, "compiles Kafka's IAM plug-in", java("javac")},
-		{"mvn", []string{"maven"}, "fetches Kafka's jars", inPath("mvn")},
+		{"java", []string{"default-jdk-headless"}, "runs Kafka, AWS's serde (Java 17+)", java("java")},
+		{"javac", []string{"default-jdk-headless"}, "compiles what they run", java("javac")},
+		{"mvn", []string{"maven"}, "fetches their jars", inPath("mvn")},
 		{"openssl", []string{"openssl"}, "encrypts private keys", inPath("openssl")},
 		{"redis-server", []string{"redis-server"}, "the Redis services", inPath("redis-server")},
 		{"python3", []string{"python3", "python3-venv"}, "moto (Python 3.10 or newer)", findVenv},
