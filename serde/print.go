@@ -119,3 +119,18 @@ func civil(days int64) (year, month, day int64, err error) {
 	}
 	return year, month, day, nil
 }
+
+// ParseUUID takes a UUID's text, in the form of RFC 9562 with digits in either case; ok is false of any other text.
+func ParseUUID(text []byte) (u [16]byte, ok bool) {
+	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return u, false
+	}
+	for i, at := range [...]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
+		high, low := unhex[text[at]], unhex[text[at+1]]
+		if high|low < 0 {
+			return [16]byte{}, false
+		}
+		u[i] = byte(high)<<4 | byte(low)
+	}
+	return u, true
+}

@@ -61,3 +61,27 @@ func BenchmarkAppendTimestamp(b *testing.B) {
 		}
 	})
 }
+
+func TestParseUUID(t *testing.T) {
+	const good = "7f3c9a10-55E2-4c1b-9a7d-3e21aabbccdd"
+	tape := serde.NewTape()
+	u, ok := serde.ParseUUID([]byte(good))
+	if got, err := tape.UUID(u).AppendText(nil); !ok || err != nil || string(got) != "7f3c9a10-55e2-4c1b-9a7d-3e21aabbccdd" {
+		t.Errorf("%s %v %v", got, ok, err)
+	}
+	for i := range len(good) {
+		for _, c := range []byte("-gG\x00 \xff") {
+			text := []byte(good)
+			if text[i] == c {
+				continue
+			}
+			text[i] = c
+			if _, ok := serde.ParseUUID(text); ok {
+				t.Errorf("taken: %q", text)
+			}
+		}
+		if _, ok := serde.ParseUUID([]byte(good[:i])); ok {
+			t.Errorf("taken: %q", good[:i])
+		}
+	}
+}

@@ -106,13 +106,18 @@ type sdk struct {
 
 // Who may reach an SDK besides the programs. A sink that brings an SDK adds a row.
 var sdks = []sdk{
-	{"github.com/twmb/franz-go", []string{"connector/kafka"}},
+	{"github.com/twmb/franz-go", []string{"connector/kafka", "serde/confluent", "serde/glue"}}, // below serde: pkg/sr, the client of registries
 	{"github.com/redis/go-redis", []string{"sinks/redisgeo"}},
 	{"github.com/alicebob/miniredis", nil},
 	{"github.com/spf13/cobra", nil},
 	{"github.com/goccy/go-yaml", []string{"connector/config"}},
 	{"github.com/invopop/jsonschema", []string{"connector/config"}},
-	{"github.com/aws", []string{"sinks/s3", "internal/identity", "internal/secretsmanager", "connector/kafka", "sinks/redisgeo"}},
+	{"github.com/aws", []string{"sinks/s3", "internal/identity", "internal/secretsmanager", "connector/kafka", "sinks/redisgeo", "serde/glue"}},
+	{"github.com/bufbuild/protocompile", []string{"serde/protobuf", "serde/registry", "serde/confluent", "serde/glue"}},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"serde/jsonschema", "serde/registry", "serde/confluent", "serde/glue"}},
+	{"github.com/linkedin/goavro", nil},
+	{"github.com/Shopify/toxiproxy", nil},
+	{"github.com/rs/zerolog", nil},
 	{"github.com/parquet-go", nil},
 	{"github.com/apache/arrow-go", nil},
 }

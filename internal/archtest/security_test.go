@@ -104,7 +104,7 @@ var rights = map[string]string{
 // The page on security names every right that a call of AWS needs.
 func TestRightsAreDocumented(t *testing.T) {
 	page := securityPage(t)
-	services := map[string]string{"awss3": "s3", "kafka": "kafka", "awskafka": "kafka", "secretsmanager": "secretsmanager", "sts": "sts"}
+	services := map[string]string{"awss3": "s3", "kafka": "kafka", "awskafka": "kafka", "secretsmanager": "secretsmanager", "sts": "sts", "awsglue": "glue"}
 	seen := map[string]bool{}
 	literals(t, func(_ pkg, pkgName, typeName string, lit *ast.CompositeLit) {
 		operation, ok := strings.CutSuffix(typeName, "Input")

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"regexp"
 
 	"github.com/millrace/millrace/connector/secret"
+	"github.com/millrace/millrace/internal/endpoint"
 )
 
 // Config is the settings of who calls AWS. The zero value asks as the AWS SDK does: roles of pods (IRSA and EKS Pod Identity) and instances, environment, profile.
@@ -81,32 +80,7 @@ func (r AssumeRole) Validate() error {
 // Session is the name of the role's session.
 func (r AssumeRole) Session() string { return cmp.Or(r.SessionName, defaultSession) }
 
-// CheckURL checks an endpoint's setting, which may be empty.
-func CheckURL(name, text string) error {
-	if text == "" {
-		return nil
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return fmt.Errorf("%s must be a URL such as https://s3.example.com or http://localhost:9000", name)
-	case u.User != nil:
-		return fmt.Errorf("%s can't hold credentials: set access_key and secret_key", name)
-	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s can't hold ? or #", name)
-	case isLinkLocal(u.Hostname()):
-		return fmt.Errorf("%s is a link-local address: credentials of instances and pods are served there, and nothing else", name)
-	}
-	return nil
-}
-
-// isLinkLocal reports whether a host is where instances and pods are given their credentials (169.254.169.254,
-// 169.254.170.2, 169.254.170.23, fd00:ec2::254 and fd00:ec2::23).
-func isLinkLocal(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	ip = ip.Unmap()
-	return ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/32").Contains(ip)
+// CheckURL checks the setting of an endpoint of AWS, which may be empty.
+func CheckURL(setting, text string) error {
+	return endpoint.Check(setting, text, "access_key and secret_key")
 }

@@ -191,20 +191,10 @@ func parseBool(text []byte) (b, ok bool) {
 
 // parseUUID reads a UUID as RFC 9562 writes it, or its 32 digits alone.
 func parseUUID(text []byte) (u [16]byte, ok bool) {
-	var plain [32]byte
-	if len(text) == 36 {
-		if text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
-			return u, false
-		}
-		n := copy(plain[:], text[:8])
-		n += copy(plain[n:], text[9:13])
-		n += copy(plain[n:], text[14:18])
-		n += copy(plain[n:], text[19:23])
-		copy(plain[n:], text[24:])
-	} else if copy(plain[:], text) < len(plain) || len(text) > len(plain) {
-		return u, false
+	if len(text) != hex.EncodedLen(len(u)) {
+		return serde.ParseUUID(text)
 	}
-	_, err := hex.Decode(u[:], plain[:])
+	_, err := hex.Decode(u[:], text)
 	return u, err == nil
 }
 
