@@ -91,15 +91,18 @@ func parent(ctx context.Context, s settings, out, progress io.Writer) error {
 			s.redis = value
 		}
 	}
-	topics := map[data]string{}
+	topics := map[data]bool{}
 	var errs []error
 	for _, c := range wanted {
-		if topics[c.data] == "" {
-			fmt.Fprintf(progress, "producing %d records to topic %s\n", s.records, c.data)
-			if err := produce(ctx, s.brokers, c.data, s.records); err != nil {
+		for _, d := range []data{c.data, c.floorOn} {
+			if d == "" || topics[d] {
+				continue
+			}
+			fmt.Fprintf(progress, "producing %d records to topic %s\n", s.records, d)
+			if err := produce(ctx, s.brokers, d, s.records); err != nil {
 				return err
 			}
-			topics[c.data] = string(c.data)
+			topics[d] = true
 		}
 		r, err := measure(ctx, s, c, progress)
 		if err != nil {

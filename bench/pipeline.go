@@ -94,12 +94,11 @@ func pipelineDiscard(ctx context.Context, s settings) error {
 }
 
 // staged runs a pipeline into files or objects.
-func staged(ctx context.Context, s settings, sink connector.Stager, format string) error {
+func staged(ctx context.Context, s settings, sink connector.Stager, format string, more ...connector.Option) error {
 	consumer, err := open(ctx, s)
 	if err != nil {
 		return err
 	}
-	var more []connector.Option
 	if format == "raw" {
 		more = append(more, connector.WithDecoder(serde.BytesDecoder{}))
 	}
@@ -127,7 +126,7 @@ func pipelineFiles(compression, format string) func(context.Context, settings) e
 	}
 }
 
-func pipelineS3(compression, format string) func(context.Context, settings) error {
+func pipelineS3(compression, format string, more ...connector.Option) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
 		c := s3.DefaultConfig()
 		c.Bucket, c.Endpoint, c.PathStyle, c.Region = s3Bucket, s.s3, true, "us-east-1"
@@ -138,7 +137,7 @@ func pipelineS3(compression, format string) func(context.Context, settings) erro
 			return err
 		}
 		defer func() { _ = sink.Close() }()
-		return staged(ctx, s, sink, format)
+		return staged(ctx, s, sink, format, more...)
 	}
 }
 

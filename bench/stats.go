@@ -141,7 +141,11 @@ func spawn(ctx context.Context, s settings, c benchCase, role string, pair int) 
 		return sample{}, err
 	}
 	defer bucket.close()
-	args := []string{"--child", role, "--case", c.name, "--topic", string(c.data), "--brokers", s.brokers, "--redis", s.redis, "--s3", bucket.url,
+	topic := c.data
+	if role == "floor" && c.floorOn != "" {
+		topic = c.floorOn
+	}
+	args := []string{"--child", role, "--case", c.name, "--topic", string(topic), "--brokers", s.brokers, "--redis", s.redis, "--s3", bucket.url,
 		"--dir", dir, "--records", strconv.FormatInt(s.records, 10)}
 	if s.profile != "" && pair == s.pairs-1 {
 		args = append(args, "--profile", filepath.Join(s.profile, c.name+"-"+role+".prof"))

@@ -14,8 +14,9 @@ import (
 type data string
 
 const (
-	trips     data = "trips"     // JSON of 223 bytes on average, keyed
-	positions data = "positions" // JSON positions of about 52 bytes of 20,000 cars, keyed
+	trips     data = "trips"      // JSON of 223 bytes on average, keyed
+	tripsGlue data = "trips-glue" // the same trips as Avro, as AWS Glue's serializer writes it
+	positions data = "positions"  // JSON positions of about 52 bytes of 20,000 cars, keyed
 )
 
 const partitions = 4
@@ -33,8 +34,17 @@ func produce(ctx context.Context, brokers string, d data, n int64) error {
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	failed := make(chan error, 1)
+	encoder, err := newTripEncoder()
+	if err != nil {
+		return err
+	}
 	for i := range n {
 		key, value := record(d, i, rnd)
+		if d == tripsGlue {
+			if value, err = encoder.glueRecord(value); err != nil {
+				return err
+			}
+		}
 		client.Produce(ctx, &kgo.Record{Key: key, Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				select {

@@ -98,6 +98,6 @@ files say. Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.runCommand(), c.validateCommand(), c.previewCommand(), c.decodeCommand(), c.verifyCommand(), c.rewindCommand(), c.sinksCommand(), c.demoCommand(), c.versionCommand())
+	root.AddCommand(c.runCommand(), c.validateCommand(), c.previewCommand(), c.decodeCommand(), c.schemaCommand(), c.verifyCommand(), c.rewindCommand(), c.sinksCommand(), c.demoCommand(), c.versionCommand())
 	return root
 }
