@@ -6,5 +6,5 @@ import "embed"
 
 // Files are the configuration files, such as gps-to-redis/millrace.yaml.
 //
-//go:embed gps-to-redis/millrace.yaml gps-to-files/millrace.yaml topics-to-s3/millrace.yaml
+//go:embed gps-to-redis/millrace.yaml gps-to-files/millrace.yaml topics-to-s3/millrace.yaml glue/millrace.yaml
 var Files embed.FS

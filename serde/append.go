@@ -3,7 +3,6 @@ package serde
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -48,7 +47,7 @@ func (v Value) AppendText(dst []byte) ([]byte, error) {
 		}
 		return out, nil
 	case UUID:
-		return appendUUID(dst, v.d.text(n)), nil
+		return AppendUUID(dst, [16]byte(v.d.text(n))), nil
 	}
 	return v.AppendJSON(dst)
 }
@@ -92,7 +91,7 @@ func (d *doc) appendJSON(dst []byte, i uint32) ([]byte, error) {
 		}
 		return append(dst, '"'), nil
 	case UUID:
-		return append(appendUUID(append(dst, '"'), d.text(n)), '"'), nil
+		return append(AppendUUID(append(dst, '"'), [16]byte(d.text(n))), '"'), nil
 	case Array:
 		return d.appendArray(dst, i)
 	}
@@ -201,21 +200,12 @@ func appendTime(dst []byte, n *node) ([]byte, error) {
 	return AppendTimestamp(dst, int64(n.x))
 }
 
-// appendUUID appends u as RFC 9562 writes it.
-func appendUUID(dst, u []byte) []byte {
-	for i, end := range [...]int{4, 6, 8, 10, 16} {
-		if i > 0 {
-			dst = append(dst, '-')
-		}
-		from := [...]int{0, 4, 6, 8, 10}[i]
-		dst = hex.AppendEncode(dst, u[from:end])
-	}
-	return dst
-}
-
 // appendQuoted appends s as a JSON string.
 func appendQuoted(dst, s []byte) ([]byte, error) {
 	dst = append(dst, '"')
+	if plainText(s) {
+		return append(append(dst, s...), '"'), nil
+	}
 	clean, wide, i := 0, false, 0 // s[clean:i] is to be copied
 	for i < len(s) {
 		if i+8 <= len(s) {
@@ -245,6 +235,19 @@ func appendQuoted(dst, s []byte) ([]byte, error) {
 	}
 	dst = append(dst, s[clean:]...)
 	return append(dst, '"'), nil
+}
+
+// plainText reports whether s is the same as a JSON string's content, and ASCII. Most texts are.
+func plainText(s []byte) bool {
+	if len(s) < 8 {
+		return plainASCII(borrow(s))
+	}
+	for i := 0; i < len(s)-8; i += 8 {
+		if special(binary.LittleEndian.Uint64(s[i:])) != 0 {
+			return false
+		}
+	}
+	return special(binary.LittleEndian.Uint64(s[len(s)-8:])) == 0
 }
 
 func appendEscape(dst []byte, c byte) []byte {

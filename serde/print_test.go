@@ -1,7 +1,11 @@
 package serde_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -43,6 +47,104 @@ func TestTimesAreAsPackageTimeWritesThem(t *testing.T) {
 	for _, us := range []int64{-1 << 63, 1<<63 - 1} {
 		if got, err := serde.AppendTimestamp(nil, us); err == nil {
 			t.Errorf("%d: %s", us, got)
+		}
+	}
+}
+
+// Numbers are strconv's shortest text: those with few decimals, which have a way of their own, their neighbours, and any others.
+func TestFloatsAreAsStrconvWritesThem(t *testing.T) {
+	random, out, want := rand.New(rand.NewPCG(3, 4)), []byte(nil), []byte(nil)
+	check := func(f float64) {
+		t.Helper()
+		format := byte('f')
+		if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
+			format = 'e'
+		}
+		want = strconv.AppendFloat(want[:0], f, format, -1, 64)
+		var err error
+		if out, err = serde.AppendFloat64(out[:0], f); err != nil || string(out) != string(want) {
+			t.Fatalf("%x: %s %v, want %s", math.Float64bits(f), out, err, want)
+		}
+	}
+	for _, f := range []float64{0, math.Copysign(0, -1), 1e-6, 1e-7, 5e-7, 1.5e-6, 0.1, 1e9, 999999999.999999, 1e15, 1e21, math.MaxFloat64, math.SmallestNonzeroFloat64} {
+		for _, x := range []float64{f, -f, math.Nextafter(f, 0), math.Nextafter(f, math.Inf(1))} {
+			if !math.IsInf(x, 0) {
+				check(x)
+			}
+		}
+	}
+	for range 400_000 {
+		f := float64(random.Int64N(int64(math.Pow10(1+random.IntN(16))))) / math.Pow10(random.IntN(9))
+		for _, x := range []float64{f, -f, math.Nextafter(f, 0), math.Nextafter(f, math.Inf(1)), random.NormFloat64() * math.Pow10(random.IntN(12))} {
+			check(x)
+		}
+		if f = math.Float64frombits(random.Uint64()); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			check(f)
+		}
+	}
+	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if got, err := serde.AppendFloat64([]byte("x"), f); err == nil || string(got) != "x" {
+			t.Errorf("%v: %s %v", f, got, err)
+		}
+		if got, err := serde.AppendFloat32([]byte("x"), float32(f)); err == nil || string(got) != "x" {
+			t.Errorf("%v: %s %v", f, got, err)
+		}
+	}
+	if got, err := serde.AppendFloat32(nil, 0.1); err != nil || string(got) != "0.1" {
+		t.Errorf("0.1 of 32 bits: %s %v", got, err)
+	}
+}
+
+// Texts of all lengths about that of a word, with one character that isn't plain at each place.
+func TestAppendString(t *testing.T) {
+	for n := range 20 {
+		plain := make([]byte, n)
+		for i := range plain {
+			plain[i] = byte('a' + i)
+		}
+		for at := -1; at < n; at++ {
+			for c := range 256 {
+				text := append([]byte(nil), plain...)
+				if at >= 0 {
+					text[at] = byte(c)
+				}
+				got, err := serde.AppendString([]byte("x"), text)
+				if at >= 0 && c >= 0x80 {
+					if err == nil || string(got) != "x" {
+						t.Fatalf("%q: %s %v", text, got, err)
+					}
+					continue
+				}
+				var back string
+				if err == nil {
+					err = json.Unmarshal(got[1:], &back)
+				}
+				if err != nil || got[0] != 'x' || back != string(text) {
+					t.Fatalf("%q: %s %v", text, got, err)
+				}
+			}
+		}
+		wide := string(plain) + "é😀\u2028" + string(plain)
+		if got, err := serde.AppendString(nil, []byte(wide)); err != nil || string(got) != `"`+wide+`"` {
+			t.Errorf("%q: %s %v", wide, got, err)
+		}
+	}
+}
+
+func TestAppendUUID(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 1000 {
+		var u [16]byte
+		for i := range u {
+			u[i] = byte(random.Uint32())
+		}
+		want := fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+		got := serde.AppendUUID([]byte("x"), u)
+		if string(got) != "x"+want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		if back, ok := serde.ParseUUID(got[1:]); !ok || back != u {
+			t.Fatalf("%s is %x", got, back)
 		}
 	}
 }

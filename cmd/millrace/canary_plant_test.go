@@ -98,9 +98,18 @@ func plainSettings(url, dir string) map[string]settingsOf {
 	role := settingsOf{"arn": "arn:aws:iam::123456789012:role/r", "endpoint": url}
 	s3 := settingsOf{"bucket": "bucket", "region": "eu-west-1", "endpoint": url, "path_style": "true", "assume_role": role}
 	iam := settingsOf{"msk_iam": settingsOf{"region": "eu-west-1", "assume_role": role}}
+	encrypted := settingsOf{"url": "https://127.0.0.1:1", "tls": settingsOf{"cert_file": "client.pem"}}
+	named := settingsOf{"url": "http://127.0.0.1:1", "user": "u"}
 	return map[string]settingsOf{
-		"source kafka: auth.msk_iam":      {"brokers": "127.0.0.1:1", "topics": "cars", "dial_timeout": "200ms", "auth": iam},
-		"dead letter kafka: auth.msk_iam": {"topic": "dlq", "brokers": "127.0.0.1:1", "dial_timeout": "200ms", "auth": iam},
+		"decoder glue":                             {"region": "eu-west-1", "endpoint": url, "assume_role": role},
+		"decoder glue: confluent.password":         {"region": "eu-west-1", "confluent": named},
+		"decoder glue: confluent.token":            {"region": "eu-west-1", "confluent": settingsOf{"url": "http://127.0.0.1:1"}},
+		"decoder glue: confluent.tls.key_password": {"region": "eu-west-1", "confluent": encrypted},
+		"decoder confluent":                        {"url": "http://127.0.0.1:1"},
+		"decoder confluent: password":              named,
+		"decoder confluent: tls.key_password":      encrypted,
+		"source kafka: auth.msk_iam":               {"brokers": "127.0.0.1:1", "topics": "cars", "dial_timeout": "200ms", "auth": iam},
+		"dead letter kafka: auth.msk_iam":          {"topic": "dlq", "brokers": "127.0.0.1:1", "dial_timeout": "200ms", "auth": iam},
 		"sink redis_geo: iam": {"addrs": "127.0.0.1:1", "key": "cars", "member": "key", "longitude": "value.lng", "latitude": "value.lat", "username": "u",
 			"tls": settingsOf{"enabled": "true"}, "iam": settingsOf{"cache": "cars", "region": "eu-west-1", "assume_role": role}},
 		"source kafka":      {"brokers": "127.0.0.1:1", "topics": "cars", "dial_timeout": "200ms"},

@@ -76,8 +76,15 @@ func (f *traffic) take() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	asked := f.asked
-	f.asked, f.signed = nil, nil
+	f.asked = nil
 	return asked
+}
+
+// signatures are the headers Authorization of all requests.
+func (f *traffic) signatures() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.signed)
 }
 
 // A glueVersion is one of a schema in the double of AWS Glue.

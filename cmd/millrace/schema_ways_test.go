@@ -16,6 +16,8 @@ import (
 	"github.com/linkedin/goavro/v2"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/millrace/millrace/connector/config"
 )
 
 // everySchema has a field of each kind of the table "What the values are" of docs/schemas.md.
@@ -32,6 +34,20 @@ const everySchema = `{"type":"record","name":"Every","fields":[
 	{"name":"state","type":{"type":"enum","name":"S","symbols":["IDLE","DRIVING"]}},
 	{"name":"speed","type":"float"},
 	{"name":"note","type":["null","string"]}]}`
+
+const valuesProto = `syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/duration.proto";
+enum State { IDLE = 0; DRIVING = 1; }
+message Values {
+  int32 n = 1;
+  optional int32 maybe = 2;
+  google.protobuf.Timestamp at = 3;
+  google.protobuf.Duration took = 4;
+  State state = 5;
+  oneof one { string a = 6; string b = 7; }
+}
+`
 
 // every is a record of everySchema.
 func every(t *testing.T) string {
@@ -110,7 +126,7 @@ func TestFourWays(t *testing.T) {
 	g, c := newGlue(t), newConfluent(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"click.avsc": clickSchema1, "every.avsc": everySchema, "trip.json": tripSchema, "car.proto": carSchema, "set.pb": string(descriptorSet(t)),
+		"click.avsc": clickSchema1, "every.avsc": everySchema, "trip.json": tripSchema, "car.proto": carSchema, "set.pb": string(descriptorSet(t)), "values.proto": valuesProto,
 		"wide.avsc": `{"type":"record","name":"Visit","aliases":["Click"],"fields":[{"name":"path","aliases":["page"],"type":"string"},{"name":"user","type":"double"},{"name":"site","type":"string","default":"x"}]}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -177,7 +193,8 @@ func TestFourWays(t *testing.T) {
 				`"id":"7f3c9a10-55e2-4c1b-9a7d-3e21aabbccdd","took":"P1M2DT3.004S","raw":"/gA=","state":"DRIVING","speed":0.1,"note":"n"}`},
 		{"protobuf", "{protobuf: {schema: {file: car.proto}}}", "", "\x08\x07", `{"id":7}`},
 		{"protobuf, inner message", "{protobuf: {schema: {file: car.proto}, message: Car.Door}}", "", door, `{"open":true}`},
-		{"protobuf, nothing set", "{protobuf: {schema: {file: car.proto}}}", "", "", ""},
+		{"protobuf, values", "{protobuf: {schema: {file: values.proto}}}", "", "\x08\x00\x1a\x06\x08\xa0\xd7\x85\xd8\x06\x22\x06\x10\x80\xca\xb5\xee\x01\x28\x01\x32\x01a",
+			`{"n":0,"maybe":null,"at":"2026-11-21T10:00:00Z","took":"PT0.5S","state":"DRIVING","a":"a"}`},
 		{"protobuf, descriptor_set", "{protobuf: {descriptor_set: set.pb, message: fleet.Car}}", "", "\x08\x07\x12\x01a", `{"id":7,"name":"a"}`},
 		{"json_schema", "{json_schema: {schema: {file: trip.json}}}", "", `{"km":1.20,"x":[]}`, `{"km":1.20,"x":[]}`},
 		{"csv", "{csv: {columns: {id: int, name: string, at: {type: timestamp, format: epoch_millis}, price: decimal}}}", "", `7,"a,""b""",1795255200123,12.50`,
@@ -189,13 +206,10 @@ func TestFourWays(t *testing.T) {
 		{"string", "string", "", "é\x00", `"é\u0000"`},
 		{"bytes", "bytes", "", "\xfe\x00", `"/gA="`},
 	}
-	decoders := map[string]bool{}
+	shown := map[string]bool{}
 	for _, way := range ways {
 		name, _, _ := strings.Cut(strings.TrimPrefix(way.decoder, "{"), ":")
-		decoders[name] = true
-		if way.want == "" {
-			continue // a line of nothing isn't a value
-		}
+		shown[name] = true
 		t.Run(way.name, func(t *testing.T) {
 			var args []string
 			if way.topic != "" {
@@ -206,7 +220,11 @@ func TestFourWays(t *testing.T) {
 			}
 		})
 	}
-	_ = decoders
+	for _, p := range plugins().Plugins(config.KindDecoder) {
+		if !shown[p.Name] {
+			t.Errorf("nothing is decoded by %s", p.Name)
+		}
+	}
 }
 
 // TestDecodeMixed reads values of every producer of a topic by one decoder.
@@ -248,7 +266,7 @@ func TestDecodeProblems(t *testing.T) {
 		name, decoder, value string
 		errs                 []string
 	}{
-		{"too short", g.decoder(""), framed(click1ID, "\x0e\x06a"), []string{"line 1: schema clicks, version 1: avro: ", `"page"`, "byte 1"}},
+		{"too short", g.decoder(""), framed(click1ID, "\x0e\x06a"), []string{"line 1: schema clicks, version 1: avro: ", `"page" at byte 2: `}},
 		{"too long", g.decoder(""), framed(click1ID, "\x0e\x06abcd"), []string{"schema clicks, version 1: "}},
 		{"no such version", g.decoder(""), framed(unknownID, ""), []string{unknownID, "AWS Glue in eu-west-1 has no such schema version"}},
 		{"no header", g.decoder(", plain: none"), "ab", []string{"the value has no header of AWS Glue"}},
@@ -366,6 +384,16 @@ func TestDecodeLive(t *testing.T) {
 	}
 	code, out, errs = millrace(t, plugins(), "", "decode", file, "--live", "1", "--schemas")
 	if code != exitDone || out != want[4]+"\n" || errs != "clicks/0@4: AVRO clicks version 2 ("+click2ID+")\n" {
+		t.Errorf("exit code %d\n%s\n%s", code, out, errs)
+	}
+}
+
+// TestDecodeLiveKeys: the schema that is told is the value's, not that of the key before it.
+func TestDecodeLiveKeys(t *testing.T) {
+	brokers := produce(t, `{"plain":1}`)
+	file := decodingFile(t, brokers, `{avro: {schema: '{"type":"fixed","name":"K","size":3}'}}`, "json")
+	code, out, errs := millrace(t, plugins(), "", "decode", file, "--live", "1", "--json")
+	if want := `{"record":"clicks/0@0","key":"a2V5","value":{"plain":1}}` + "\n"; code != exitDone || out != want {
 		t.Errorf("exit code %d\n%s\n%s", code, out, errs)
 	}
 }

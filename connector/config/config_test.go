@@ -158,7 +158,7 @@ func testRegistry() *Registry {
 		Loader("devnull", func() *storeConfig { c := defaultStore(); c.Lng = "0"; return &c }),
 		Handler("only", func() onlyConfig { return onlyConfig{} }),
 		Handler("map", func() mapConfig { return mapConfig{} }),
-		Decoder("json", plain), Decoder("string", plain), Decoder("avro", func() avroConfig { return avroConfig{} }),
+		Decoder("json", plain), Decoder("string", plain), DecoderOf("avro", func() avroConfig { return avroConfig{} }, avroConfig.New),
 		DeadLetterBeside("grave", func() graveConfig { return graveConfig{} },
 			func(_ context.Context, c graveConfig, s queueConfig, name string) (grave, error) {
 				return grave{strings.Join(s.Brokers, ","), name}, nil

@@ -20,6 +20,7 @@ type decoder struct {
 	problems *Problems
 	name     string           // of the connector
 	kind     Kind             // of the choice that is being decoded, "" outside of one
+	live     bool             // it reads its secrets when it needs them
 	needs    []need           // of that choice
 	texts    map[*node]string // what the needs were read as; nil when the file is loaded
 	hidden   []hidden         // texts of that choice that may not show in messages

@@ -24,8 +24,8 @@
 //     encoding.TextUnmarshaler, that reads the scalar.
 //   - A tag oneof:"none" on a struct of pointers to structs says that at most one of them is set: "auth: tls" sets TLS to its zero value,
 //     "auth: {tls: {ca: x}}" fills it, and "auth: none" is the struct with none.
-//   - Any text may be kept elsewhere: {file: PATH}, or {secret: NAME, field: F} in a build with Secrets. A secret.Text of a source, a sink or a
-//     dead letter reads it when it is needed and after it was refused. In other settings, and in handlers and decoders, files are read with the
+//   - Any text may be kept elsewhere: {file: PATH}, or {secret: NAME, field: F} in a build with Secrets. A secret.Text of a source, a sink, a dead letter or
+//     a decoder that is opened (see Decoder) reads it when it is needed and after it was refused. In other settings, and in handlers, files are read with the
 //     configuration, and secrets before anything is opened: Validate is called then, with the texts.
 //   - A slice of structs with a field tagged key:"true" is written as a map, whose order is kept; the key
 //     goes into that field.

@@ -104,7 +104,7 @@ func (c *Choice) resolve(ctx context.Context) (Choice, error) {
 // settle decodes and checks the settings of a plugin. f has them, below the plugin's name.
 func (d *decoder) settle(p *Plugin, f field) Choice {
 	inner := *d
-	inner.kind, inner.needs = p.Kind, nil
+	inner.kind, inner.live, inner.needs = p.Kind, p.live, nil
 	c := Choice{Name: p.Name, Config: p.defaults(d.name), plugin: p}
 	before := len(*d.problems)
 	inner.value(f.value, reflect.ValueOf(c.Config).Elem(), setting{}, string(p.Kind)+" "+p.Name)

@@ -29,6 +29,9 @@ type Plugin struct {
 	Name   string
 	Staged bool // a sink that is a Stager
 
+	// live: what it opens reads its secrets when it needs them, and again when they were refused. The others are made of them once.
+	live bool
+
 	defaults func(connector string) any // a pointer to the Config struct
 	open     func(ctx context.Context, config any, o origin) (any, error)
 	store    SecretStore // alone, in what Secrets returns
@@ -157,7 +160,7 @@ func DeadLetter[C Settings[T], T connector.DeadLetter](name string, defaults fun
 func DeadLetterBeside[C interface{ Validate() error }, S any, T connector.DeadLetter](name string, defaults func() C,
 	open func(ctx context.Context, c C, source S, connectorName string) (T, error)) *Plugin {
 	return &Plugin{
-		Kind: KindDeadLetter, Name: name,
+		Kind: KindDeadLetter, Name: name, live: true,
 		defaults: func(string) any { return box(defaults()) },
 		open: func(ctx context.Context, config any, o origin) (any, error) {
 			var source S
@@ -177,7 +180,7 @@ func DeadLetterBeside[C interface{ Validate() error }, S any, T connector.DeadLe
 
 func plugin[C Settings[T], T any](k Kind, name string, defaults func(string) C) *Plugin {
 	return &Plugin{
-		Kind: k, Name: name,
+		Kind: k, Name: name, live: k != KindHandler,
 		defaults: func(connector string) any { return box(defaults(connector)) },
 		open: func(ctx context.Context, config any, _ origin) (any, error) {
 			c, ok := unbox[C](config)

@@ -46,10 +46,6 @@ func (f file) String() string { return "file " + f.path }
 // placeholder stands for a text in messages, and in a Config until the text is read.
 func placeholder(s secret.Source) string { return "(" + s.String() + ")" }
 
-// live reports whether a plugin of this kind reads its secrets when it needs them, and again when they were refused. The others
-// are made of them once.
-func live(k Kind) bool { return k == KindSource || k == KindSink || k == KindDeadLetter }
-
 // isReference reports whether n is {file: PATH} or {secret: NAME, field: F}.
 func isReference(n *node) bool {
 	return n.kind == mapping && (n.get("file") != nil || n.get("secret") != nil)
@@ -150,11 +146,11 @@ func (d *decoder) secret(n *node, what string) (secret.Text, bool) {
 	}
 	if f, ok := s.(file); ok {
 		text, ok := d.contents(n, f, what) // also of a live one: what is missing is found at load
-		if !ok || !live(d.kind) {
+		if !ok || !d.live {
 			return secret.New(text), ok
 		}
 	}
-	if live(d.kind) {
+	if d.live {
 		return secret.From(s), true
 	}
 	if text, ok := d.texts[n]; ok {

@@ -84,7 +84,7 @@ func (c avroConfig) Validate() error {
 	}
 	return nil
 }
-func (avroConfig) Open(context.Context) (serde.Decoder, error) { return nopDecoder{}, nil }
+func (avroConfig) New() (serde.Decoder, error) { return nopDecoder{}, nil }
 
 // testStore holds secrets by name and field.
 var testStore = memoryStore{

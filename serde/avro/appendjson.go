@@ -44,8 +44,8 @@ func (p *printing) run(dst []byte, ops []op, i int) ([]byte, int, *fault) {
 			if uint64(x) > uint64(len(data)-i) || int(x) > p.limits.TextLen {
 				return dst, i, p.tooMuch(k, i, x)
 			}
-			var ok bool
-			if dst, ok = appendText(dst, data[i:i+int(x)]); !ok {
+			var err error
+			if dst, err = serde.AppendString(dst, data[i:i+int(x)]); err != nil {
 				return dst, i, p.notUTF8(k, i, i+int(x))
 			}
 			i += int(x)
@@ -65,17 +65,18 @@ func (p *printing) run(dst []byte, ops []op, i int) ([]byte, int, *fault) {
 			if len(data)-i < 8 {
 				return dst, i, p.ends(k, i, "a double", 8)
 			}
-			dst, f = p.float(dst, math.Float64frombits(binary.LittleEndian.Uint64(data[i:])), 64, k, i)
+			dst, f = p.double(dst, math.Float64frombits(binary.LittleEndian.Uint64(data[i:])), k, i)
 			i += 8
 		case opFloat, opDoubleOfFloat:
 			if len(data)-i < 4 {
 				return dst, i, p.ends(k, i, "a float", 4)
 			}
-			size := 32
-			if o.code == opDoubleOfFloat {
-				size = 64
+			x := math.Float32frombits(binary.LittleEndian.Uint32(data[i:]))
+			if o.code == opFloat {
+				dst, f = p.float(dst, x, k, i)
+			} else {
+				dst, f = p.double(dst, float64(x), k, i)
 			}
-			dst, f = p.float(dst, float64(math.Float32frombits(binary.LittleEndian.Uint32(data[i:]))), size, k, i)
 			i += 4
 		case opBool:
 			if i >= len(data) || data[i] > 1 {
@@ -123,20 +124,17 @@ func (p *printing) more(dst []byte, o *op, x int64, k, i int) ([]byte, int, *fau
 	var f *fault
 	switch o.code {
 	case opFloatOfInteger:
-		return appendFloat(dst, float64(float32(x)), 32), i, nil
+		dst, f = p.float(dst, float32(x), k, i)
+		return dst, i, f
 	case opDoubleOfInteger:
-		return appendFloat(dst, float64(x), 64), i, nil
+		dst, f = p.double(dst, float64(x), k, i)
+		return dst, i, f
 	case opDate:
-		if x < firstDay || x > lastDay {
-			return dst, i, p.bad(k, i, "the year of the date isn't from 0 to 9999, which RFC 3339 can write")
-		}
-		return append(appendDate(dst, x), '"'), i, nil
+		dst, f = p.date(dst, x, k, i)
+		return dst, i, f
 	case opTimeMillis, opTimeMicros:
-		us, f := p.timeOfDay(o, x, k, i)
-		if f != nil {
-			return dst, i, f
-		}
-		return append(appendClock(dst, us*1000, false), '"'), i, nil
+		dst, f = p.time(dst, o, x, k, i)
+		return dst, i, f
 	case opTimestampNanos, opLocalMillis, opLocalMicros, opLocalNanos:
 		if o.code == opTimestampNanos && x%1000 == 0 {
 			dst, f = p.timestamp(dst, o, x, k, i)
@@ -154,7 +152,7 @@ func (p *printing) more(dst []byte, o *op, x int64, k, i int) ([]byte, int, *fau
 	case opBytes, opFixed:
 		dst = append(base64.StdEncoding.AppendEncode(dst, span), '"')
 	case opFixedUUID:
-		dst = append(appendUUID(dst, span), '"')
+		dst = append(serde.AppendUUID(dst, [16]byte(span)), '"')
 	case opUUIDText:
 		dst, f = p.uuid(dst, from, end, k)
 	case opDuration:
@@ -169,37 +167,62 @@ func (p *printing) more(dst []byte, o *op, x int64, k, i int) ([]byte, int, *fau
 }
 
 func (p *printing) uuid(dst []byte, from, end, k int) ([]byte, *fault) {
-	u, ok := serde.ParseUUID(p.data[from:end])
-	if ok {
-		return append(appendUUID(dst, u[:]), '"'), p.copies(k, from, len(u))
+	if u, ok := serde.ParseUUID(p.data[from:end]); ok {
+		return append(serde.AppendUUID(append(dst, '"'), u), '"'), p.copies(k, from, len(u))
 	}
-	if dst, ok = appendText(dst, p.data[from:end]); !ok {
+	dst, err := serde.AppendString(dst, p.data[from:end])
+	if err != nil {
 		return dst, p.notUTF8(k, from, end)
 	}
 	return dst, nil
 }
 
-// timestamp appends x by RFC 3339.
-func (p *printing) timestamp(dst []byte, o *op, x int64, k, i int) ([]byte, *fault) {
-	unit := int64(1e3) // nanoseconds
-	switch o.code {
-	case opTimestampMillis:
-		unit = 1e6
-	case opTimestampNanos:
-		unit = 1
+func (p *printing) date(dst []byte, days int64, k, i int) ([]byte, *fault) {
+	dst, err := serde.AppendDate(dst, days)
+	if err != nil {
+		return dst, p.bad(k, i, "the date: %v", err)
 	}
-	days, rest := floorDiv(x, nsOfDay/unit)
-	if days < firstDay || days > lastDay {
-		return dst, p.bad(k, i, "the year of the timestamp isn't from 0 to 9999, which RFC 3339 can write")
-	}
-	return append(appendDateTime(dst, days, rest*unit, false), 'Z', '"'), nil
+	return append(dst, '"'), nil
 }
 
-func (p *printing) float(dst []byte, f float64, size, k, i int) ([]byte, *fault) {
-	if !jsonFloat(f) {
-		return dst, p.bad(k, i, "the number is %v, which JSON can't hold", f)
+func (p *printing) time(dst []byte, o *op, x int64, k, i int) ([]byte, *fault) {
+	us, f := p.timeOfDay(o, x, k, i)
+	if f != nil {
+		return dst, f
 	}
-	return appendFloat(dst, f, size), nil
+	dst, err := serde.AppendTimeOfDay(dst, us)
+	if err != nil {
+		return dst, p.bad(k, i, "%v", err)
+	}
+	return append(dst, '"'), nil
+}
+
+func (p *printing) timestamp(dst []byte, o *op, x int64, k, i int) ([]byte, *fault) {
+	us, ok := micros(o, x)
+	if !ok {
+		return dst, p.bad(k, i, "the timestamp of %d milliseconds is out of range", x)
+	}
+	dst, err := serde.AppendTimestamp(dst, us)
+	if err != nil {
+		return dst, p.bad(k, i, "the timestamp: %v", err)
+	}
+	return append(dst, '"'), nil
+}
+
+func (p *printing) double(dst []byte, f float64, k, i int) ([]byte, *fault) {
+	dst, err := serde.AppendFloat64(dst, f)
+	if err != nil {
+		return dst, p.bad(k, i, "%v", err)
+	}
+	return dst, nil
+}
+
+func (p *printing) float(dst []byte, f float32, k, i int) ([]byte, *fault) {
+	dst, err := serde.AppendFloat32(dst, f)
+	if err != nil {
+		return dst, p.bad(k, i, "%v", err)
+	}
+	return dst, nil
 }
 
 // bounded fails when the text has got too long. What is written between two containers is bounded by the schema and the data.
@@ -273,8 +296,8 @@ func (p *printing) block(dst []byte, o *op, b *block, k, i int) ([]byte, int, *f
 			if from, size, i, f = p.key(k, i); f != nil {
 				return dst, i, f
 			}
-			var ok bool
-			if dst, ok = appendText(append(dst, '"'), p.data[from:i]); !ok {
+			var err error
+			if dst, err = serde.AppendString(dst, p.data[from:i]); err != nil {
 				return dst, i, p.notUTF8(k, from, i)
 			}
 			dst = append(dst, ':')

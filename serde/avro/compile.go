@@ -100,9 +100,9 @@ func cannot(format string, args ...any) *mismatch {
 func textOp(r *Schema, m member) op {
 	switch {
 	case r.Logical == UUID:
-		return m.op(opUUIDText, `"`)
+		return m.op(opUUIDText, "")
 	case r.Type == String:
-		return m.op(opString, `"`)
+		return m.op(opString, "")
 	case r.Logical == Decimal:
 		o := m.op(opDecimal, "")
 		o.scale = uint16(r.Scale)

@@ -60,8 +60,8 @@ func (d *decoding) run(ops []op, i int) (int, *fault) {
 				return i, f
 			}
 		case opTimestampMillis:
-			us := x * 1000
-			if us/1000 != x {
+			us, ok := micros(o, x)
+			if !ok {
 				return i, d.bad(k, i, "the timestamp of %d milliseconds is out of range", x)
 			}
 			w.Timestamp(name, us)

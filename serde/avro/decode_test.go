@@ -210,9 +210,9 @@ func TestNotInJSON(t *testing.T) {
 		{`"double"`, double(math.NaN()), `the number is NaN, which JSON can't hold`},
 		{`"double"`, double(math.Inf(1)), `the number is +Inf`},
 		{`"float"`, single(float32(math.Inf(-1))), `the number is -Inf`},
-		{logical("int", "date"), long(2932897), `the year of the date isn't from 0 to 9999`},
-		{logical("int", "date"), long(-719529), `the year of the date isn't from 0 to 9999`},
-		{logical("long", "timestamp-millis"), long(253402300800000), `the year of the timestamp isn't from 0 to 9999`},
+		{logical("int", "date"), long(2932897), `the date: the year is 10000, which RFC 3339 can't write`},
+		{logical("int", "date"), long(-719529), `the date: the year is -1,`},
+		{logical("long", "timestamp-millis"), long(253402300800000), `the timestamp: the year is 10000`},
 	} {
 		p := program(t, x.schema, avro.Options{})
 		if v, err := p.Decode(serde.NewTape(), []byte(x.data)); err != nil || !v.Exists() {

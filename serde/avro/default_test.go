@@ -95,6 +95,10 @@ func TestDefaultsDouble(t *testing.T) {
 	if _, err := encodeEmpty(mustParse(t, text)); err == nil || !strings.Contains(err.Error(), "the default has too many values") {
 		t.Errorf("got %v", err)
 	}
+	reader := mustParse(t, `{"type":"record","name":"T","fields":[{"name":"d","default":{},"type":`+text+`}]}`)
+	if _, err := Compile(mustParse(t, `{"type":"record","name":"T","fields":[]}`), Options{Reader: reader}); err == nil || !strings.Contains(err.Error(), "the default has too many values") {
+		t.Errorf("as the reader's schema: got %v", err)
+	}
 	union := `[{"type":"record","name":"A","fields":[{"name":"x","type":["null","A","B"],"default":null}]},{"type":"record","name":"B","fields":[{"name":"x","type":["null","A","B"],"default":null}]}]`
 	union = strings.Replace(union, `["null","A","B"]`, `["null","A",{"type":"record","name":"B","fields":[{"name":"x","type":["null","A","B"],"default":null}]}]`, 1)
 	union = union[:strings.LastIndex(union, `,{"type":"record","name":"B"`)] + `,"B"]`

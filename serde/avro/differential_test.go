@@ -335,7 +335,7 @@ func sameUUID(s *Schema, d *datum, v serde.Value) bool {
 	if s.Type == Fixed {
 		return isUUID && bytes.Equal(u[:], d.b)
 	}
-	return isUUID && string(appendUUID(nil, u[:])) == string(d.b) || text(v) == string(d.b) && len(d.b) != 36
+	return isUUID && string(serde.AppendUUID(nil, u)) == string(d.b) || text(v) == string(d.b) && len(d.b) != 36
 }
 
 // decimalText is a number with all decimals of its scale.

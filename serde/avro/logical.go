@@ -1,14 +1,14 @@
 package avro
 
 import (
-	"math"
 	"unicode/utf8"
+
+	"github.com/millrace/millrace/serde"
 )
 
 const (
 	msOfDay = 24 * 60 * 60 * 1000
 	usOfDay = msOfDay * 1000
-	nsOfDay = usOfDay * 1000
 )
 
 // begins enters a record.
@@ -71,23 +71,31 @@ func (in *input) timeOfDay(o *op, x int64, k, i int) (us int64, f *fault) {
 
 // timeText appends a timestamp that is a text: one in nanoseconds, or one without a zone.
 func (in *input) timeText(dst []byte, o *op, x int64, k, i int) ([]byte, *fault) {
-	var unit int64 = 1 // nanoseconds
-	switch o.code {
-	case opLocalMillis:
-		unit = 1e6
-	case opLocalMicros:
-		unit = 1e3
+	us, ok := micros(o, x)
+	begin, err := len(dst), error(nil)
+	if x%1000 != 0 && (o.code == opTimestampNanos || o.code == opLocalNanos) {
+		dst, err = appendNanos(dst, x)
+	} else {
+		dst, err = serde.AppendTimestamp(dst, us)
 	}
-	days, rest := floorDiv(x, nsOfDay/unit)
-	if days < firstDay || days > lastDay {
+	if !ok || err != nil {
 		return nil, in.bad(k, i, "the year of a local timestamp isn't from 0 to 9999")
 	}
-	begin := len(dst)
-	dst = appendDateTime(dst, days, rest*unit, unit == 1 && x%1000 != 0)
-	if o.code == opTimestampNanos {
-		dst = append(dst, 'Z')
+	if o.code != opTimestampNanos {
+		dst = dst[:len(dst)-1] // Z
 	}
 	return dst, in.copies(k, i, len(dst)-begin)
+}
+
+// micros is a timestamp in microseconds; ok is false where int64 doesn't hold them. What nanoseconds have more is cut off.
+func micros(o *op, x int64) (us int64, ok bool) {
+	switch o.code {
+	case opTimestampMillis, opLocalMillis:
+		return x * 1000, x*1000/1000 == x
+	case opTimestampNanos, opLocalNanos:
+		return x / 1000, true
+	}
+	return x, true
 }
 
 // maxDecimal is the bytes of a number of maxPrecision digits.
@@ -147,6 +155,3 @@ func floorDiv(x, y int64) (q, rest int64) {
 	}
 	return q, rest
 }
-
-// jsonFloat reports whether JSON can hold f.
-func jsonFloat(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -34,7 +34,10 @@ type Program struct {
 }
 
 // Compile makes a program that reads what was written with a schema. It fails where data of writer can never be read with the reader's
-// schema; where that depends on which type of a union, or which symbol, was written, Decode fails.
+// schema; where that depends on which type of a union, or which symbol, was written, Decode fails. Items of an array or a map that can never be
+// read fail here too, though those that are empty could be.
+//
+// A reader's schema chooses members, their names and their types, not their order: that stays the writer's, see [Program].
 func Compile(writer *Schema, o Options) (*Program, error) {
 	if writer == nil {
 		return nil, errors.New("avro: compile: there is no schema")

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/millrace/millrace/serde"
 )
 
 // A schemaMaker writes random schemas.
@@ -308,7 +310,7 @@ func (m *datumMaker) text(s *Schema, d *datum) {
 	case s.Logical == UUID && s.Type == String && m.r.IntN(10) > 0:
 		var u [16]byte
 		binary.LittleEndian.PutUint64(u[:], m.r.Uint64())
-		d.b = appendUUID(nil, u[:])
+		d.b = serde.AppendUUID(nil, u)
 	case s.Type == String:
 		for i := range d.b {
 			d.b[i] &= 0x7F

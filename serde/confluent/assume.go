@@ -1,87 +1,70 @@
 package confluent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path"
-	"strings"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/registry"
 )
 
-// assumed are the schemas of topics whose values have no header.
-type assumed struct {
-	settings Assume
-	cache    *registry.Cache[string] // by topic
-	client   *Client
-	folder   *registry.Folder // nil: none
-}
-
-func (a Assume) open(client *Client, folder *registry.Folder, f registry.Formats) *assumed {
-	s := &assumed{settings: a, client: client, folder: folder}
-	s.cache = registry.NewCache(registry.Options[string]{
-		Lookup: s.lookup, Formats: f, CallTimeout: callTimeout,
-		Text:  func(topic string) string { return "of topic " + topic },
-		Topic: func(topic string) string { return topic },
+// open is nil if all values have headers.
+func (a Assume) open(client *Client, s registry.Settings) *registry.Assumed {
+	assumptions := a.assumptions()
+	if len(assumptions) == 0 {
+		return nil
+	}
+	f := finder{client, s.Folder()}
+	return registry.NewAssumed(registry.AssumedOptions{
+		Assumptions: assumptions, Find: f.find, Formats: s.Formats(), CallTimeout: callTimeout,
+		Denied: func(err error) error { return connector.Systemic.Errorf("%v: look at confluent.assume", err) },
 	})
-	return s
 }
 
-// of is the subject of a topic, false if its values have headers. It is nil where the general one counts.
-func (a *assumed) of(topic string) (*TopicSubject, bool) {
-	for i := range a.settings.Topics {
-		t := &a.settings.Topics[i]
-		if ok, err := path.Match(t.Topic, topic); ok && err == nil {
-			return t, true
-		}
+func (a Assume) assumptions() []registry.Assumption {
+	var all []registry.Assumption
+	for _, t := range a.Topics {
+		all = append(all, registry.Assumption{Topic: t.Topic, Schema: t.Subject, Version: cmp.Or(t.Version, a.Version)})
 	}
-	return nil, a.settings.Subject != ""
+	if a.Subject != "" {
+		all = append(all, registry.Assumption{Topic: "*", Schema: a.Subject, Version: a.Version})
+	}
+	return all
 }
 
-// decode decodes a value without a header.
-func (a *assumed) decode(ctx context.Context, t *serde.Tape, topic string, data []byte) (serde.Value, error) {
-	codec, err := a.cache.Codec(ctx, topic)
-	if err != nil {
-		return serde.Value{}, err
-	}
-	v, err := codec.Decode(t, registry.Bare, data)
-	if err != nil {
-		s := codec.Schema
-		return serde.Value{}, fmt.Errorf("%w; was it written with another version of %s than %d?", err, s.Name, s.Version)
-	}
-	return v, nil
-}
-
-// lookup finds the schema of a topic. That there is none has to be mended in the settings or in the registry: it isn't the records' fault.
-func (a *assumed) lookup(ctx context.Context, topic string) (*serde.Schema, error) {
-	subject, version := a.settings.Subject, a.settings.Version
-	if t, _ := a.of(topic); t != nil {
-		subject = t.Subject
+func (a Assume) validate() error {
+	errs := []error{checkSubject("assume.subject", a.Subject, true), checkVersion("assume.version", a.Version)}
+	for _, t := range a.Topics {
+		errs = append(errs, registry.CheckTopics(t.Topic), checkSubject("assume.topics: the subject of "+t.Topic, t.Subject, false))
 		if t.Version != "" {
-			version = t.Version
+			errs = append(errs, checkVersion("assume.topics: the version of "+t.Topic, t.Version))
 		}
 	}
-	s, err := a.version(ctx, strings.ReplaceAll(subject, topicField, topic), version)
-	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrUnusable) {
-		// Without what it wraps, so that it isn't given up.
-		return nil, connector.Systemic.Errorf("%v: look at confluent.assume", err)
-	}
-	return s, err
+	return errors.Join(errs...)
 }
 
-// version is a subject's, by the folder or else the registry.
-func (a *assumed) version(ctx context.Context, subject, version string) (*serde.Schema, error) {
-	number, err := versionNumber(version)
-	if err != nil {
-		return nil, fmt.Errorf("read the version of %s: %w", subject, err)
+// A finder asks the folder, then the registry.
+type finder struct {
+	client *Client
+	folder *registry.Folder // nil: none
+}
+
+func (f finder) find(ctx context.Context, subject, version string) (*serde.Schema, error) {
+	number, ok := registry.ParseVersion(version)
+	if !ok {
+		return nil, connector.Fatal.Wrap(checkVersion("the version of "+subject, version))
 	}
-	if a.folder != nil {
-		if s, ok, err := a.folder.Named(subject, number); ok || err != nil {
+	if f.folder != nil {
+		if s, ok, err := f.folder.Named(subject, number); ok || err != nil {
 			return s, err
 		}
 	}
-	return a.client.Named(ctx, subject, number)
+	s, err := f.client.Named(ctx, subject, number)
+	if err != nil {
+		return nil, fmt.Errorf("subject %s: %w", subject, err)
+	}
+	return s, nil
 }

@@ -50,9 +50,9 @@ func (c Connection) Connect() (*Client, error) {
 	login := ""
 	switch {
 	case c.Token.IsSet():
-		login = "token"
+		login = loginToken
 	case c.User != "":
-		login = "user and password"
+		login = loginUser
 	}
 	all := &Client{http: client}
 	for _, u := range c.URL {
@@ -164,7 +164,7 @@ func (c *Client) Versions(ctx context.Context, subject string, f func(*serde.Sch
 	slices.Sort(numbers)
 	for _, n := range numbers {
 		s, err := c.Named(ctx, subject, int64(n))
-		if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrUnusable) {
+		if registry.Denied(err) {
 			continue
 		}
 		if err != nil {

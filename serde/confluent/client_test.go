@@ -78,7 +78,7 @@ func TestCredentials(t *testing.T) {
 		"bearer":        {"Bearer canary2", confluent.Connection{Token: secret.New("canary2")}, "", ""},
 		"none":          {basic, confluent.Connection{}, "401", "set user and password, or token"},
 		"wrong":         {basic, confluent.Connection{User: "reader", Password: secret.New("canary")}, "403", "user and password need the right"},
-		"wrong token":   {basic, confluent.Connection{Token: secret.New("canary")}, "403", "token need the right"},
+		"wrong token":   {basic, confluent.Connection{Token: secret.New("canary")}, "403", "token needs the right"},
 		"renewed":       {basic, confluent.Connection{User: "reader", Password: secret.From(&place{texts: []string{"canary1", "canary2"}})}, "403", ""},
 		"renewed token": {"Bearer canary2", confluent.Connection{Token: secret.From(&place{texts: []string{"canary1", "canary2"}})}, "403", ""},
 		"can't be read": {basic, confluent.Connection{User: "reader", Password: secret.From(&place{})}, "password: read secret sr: access denied", "password: "},

@@ -3,9 +3,6 @@ package confluent
 import (
 	"errors"
 	"fmt"
-	"path"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/connector/secret"
@@ -89,32 +86,22 @@ type TopicSubject struct {
 	Version string `yaml:"version"`
 }
 
-// The values of plain, timestamps and version.
-const (
-	plainNone   = "none"
-	plainJSON   = "json"
-	plainString = "string"
-	plainBytes  = "bytes"
-
-	timestampsRFC3339 = "rfc3339"
-	timestampsEpoch   = "epoch"
-
-	latest = "latest"
-)
-
-// topicField is where the topic's name stands in that of a subject.
-const topicField = "{topic}"
-
 // DefaultConfig is the settings that a file need not name.
 func DefaultConfig() Config {
-	return Config{Timestamps: timestampsRFC3339, Plain: plainJSON, Assume: Assume{Version: latest}}
+	return Config{Timestamps: registry.TimestampsRFC3339, Plain: registry.PlainJSON, Assume: Assume{Version: registry.Latest}}
 }
 
 // Validate checks the settings without a connection.
 func (c Config) Validate() error {
-	return errors.Join(
-		c.Connection.validate(), oneOf("timestamps", c.Timestamps, timestampsRFC3339, timestampsEpoch),
-		oneOf("plain", c.Plain, plainNone, plainJSON, plainString, plainBytes), c.Assume.validate(), c.formats().Validate())
+	return errors.Join(c.Connection.validate(), c.settings().Validate(), c.Assume.validate())
+}
+
+// settings are those that aren't Confluent's alone.
+func (c Config) settings() registry.Settings {
+	return registry.Settings{
+		SchemaFolder: c.SchemaFolder, Timestamps: c.Timestamps, Reader: c.Reader, Message: c.Assume.Message,
+		ValidateJSON: c.ValidateJSON, Plain: c.Plain, Limits: c.Limits,
+	}
 }
 
 func (c Connection) validate() error {
@@ -157,30 +144,14 @@ func (t TLS) validate(encrypted bool) error {
 	return nil
 }
 
-func (a Assume) inUse() bool { return a.Subject != "" || len(a.Topics) > 0 }
-
-func (a Assume) validate() error {
-	errs := []error{checkSubject("assume.subject", a.Subject, true), checkVersion("assume.version", a.Version)}
-	for _, t := range a.Topics {
-		if _, err := path.Match(t.Topic, ""); err != nil || t.Topic == "" {
-			errs = append(errs, fmt.Errorf("assume.topics: %q is no pattern of topics", t.Topic))
-		}
-		errs = append(errs, checkSubject("assume.topics: the subject of "+t.Topic, t.Subject, false))
-		if t.Version != "" {
-			errs = append(errs, checkVersion("assume.topics: the version of "+t.Topic, t.Version))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // checkSubject checks the name of a subject, with {topic} in it or not.
 func checkSubject(setting, subject string, optional bool) error {
-	rest := strings.ReplaceAll(subject, topicField, "")
+	rest := strings.ReplaceAll(subject, registry.TopicField, "")
 	switch {
 	case subject == "" && !optional:
 		return fmt.Errorf("%s is empty", setting)
 	case strings.ContainsAny(rest, "{}"):
-		return fmt.Errorf("%s is %q; the only field that it may hold is %s", setting, subject, topicField)
+		return fmt.Errorf("%s is %q; the only field that it may hold is %s", setting, subject, registry.TopicField)
 	case strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' || r == 0x7F }):
 		return fmt.Errorf("%s is %q; it can't hold control characters", setting, subject)
 	}
@@ -188,40 +159,8 @@ func checkSubject(setting, subject string, optional bool) error {
 }
 
 func checkVersion(setting, version string) error {
-	if _, err := versionNumber(version); err != nil {
-		return fmt.Errorf("%s is %q; it must be %s, or a number from 1", setting, version, latest)
+	if _, ok := registry.ParseVersion(version); !ok {
+		return fmt.Errorf("%s is %q; it must be %s, or a number from 1", setting, version, registry.Latest)
 	}
 	return nil
-}
-
-// versionNumber is the number of a version, 0 for the newest.
-func versionNumber(version string) (int64, error) {
-	if version == latest {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(version, 10, 32) // a 32-bit number in the registry too
-	if err == nil && n < 1 {
-		err = strconv.ErrRange
-	}
-	return n, err
-}
-
-// oneOf checks a setting.
-func oneOf(name, value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	return fmt.Errorf("%s is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
-}
-
-// formats are how schemas are decoded with.
-func (c Config) formats() registry.Formats {
-	return registry.Formats{Timestamps: c.Timestamps, Reader: c.Reader, Message: c.Assume.Message, ValidateJSON: c.ValidateJSON, Limits: c.Limits}
-}
-
-func (c Config) folder() *registry.Folder {
-	if c.SchemaFolder == "" {
-		return nil
-	}
-	return &registry.Folder{Dir: c.SchemaFolder}
 }

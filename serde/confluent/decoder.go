@@ -9,7 +9,6 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/serde"
-	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/serde/registry"
 )
 
@@ -20,8 +19,8 @@ const callTimeout = 30 * time.Second
 type Decoder struct {
 	client *Client
 	ids    *registry.Cache[uint32]
-	topics *assumed      // nil: every value has a header
-	plain  serde.Decoder // nil: a value without a header is an error
+	topics *registry.Assumed // nil: every value has a header
+	plain  serde.Decoder     // nil: a value without a header is an error
 }
 
 var (
@@ -34,7 +33,8 @@ func (c Config) Open(context.Context) (*Decoder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	plain, err := c.plain()
+	settings := c.settings()
+	plain, err := settings.PlainDecoder()
 	if err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
@@ -42,44 +42,24 @@ func (c Config) Open(context.Context) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{client: client, plain: plain, ids: registry.NewCache(registry.Options[uint32]{
-		Lookup: client.ByID, Text: idText, Folder: c.folder(), Formats: c.formats(), CallTimeout: callTimeout,
-	})}
-	if c.Assume.inUse() {
-		d.topics = c.Assume.open(client, c.folder(), c.formats())
-	}
-	return d, nil
-}
-
-// plain is the decoder of values without a header, nil if they are errors.
-func (c Config) plain() (serde.Decoder, error) {
-	switch c.Plain {
-	case plainString:
-		return serde.StringDecoder{}, nil
-	case plainBytes:
-		return serde.BytesDecoder{}, nil
-	case plainJSON:
-		return json.New(json.Config{Limits: c.Limits})
-	}
-	return nil, nil
+	return &Decoder{
+		client: client, plain: plain, topics: c.Assume.open(client, settings),
+		ids: registry.NewCache(registry.Options[uint32]{
+			Lookup: client.ByID, Text: idText, Folder: settings.Folder(), Formats: settings.Formats(), CallTimeout: callTimeout,
+		}),
+	}, nil
 }
 
 // Close ends the lookups that are under way. Schemas that are known can still be decoded with.
 func (d *Decoder) Close() error {
 	d.ids.Close()
-	if d.topics != nil {
-		d.topics.cache.Close()
-	}
+	d.topics.Close()
 	return d.client.Close()
 }
 
 // Schemas are those that were looked up so far, with the topic where one was assumed.
 func (d *Decoder) Schemas() []serde.SchemaUse {
-	all := d.ids.Schemas()
-	if d.topics != nil {
-		all = append(all, d.topics.cache.Schemas()...)
-	}
-	return all
+	return append(d.ids.Schemas(), d.topics.Schemas()...)
 }
 
 // Decode makes a value of what Confluent's serializers wrote, and null where Kafka holds no value. A value without their header is
@@ -90,10 +70,8 @@ func (d *Decoder) Decode(ctx context.Context, t *serde.Tape, topic string, data 
 	if data == nil {
 		return t.Null(), nil
 	}
-	if d.topics != nil {
-		if _, ok := d.topics.of(topic); ok {
-			return d.topics.decode(ctx, t, topic, data)
-		}
+	if d.topics.Has(topic) {
+		return d.topics.Decode(ctx, t, topic, data)
 	}
 	id, payload, ok := Split(data)
 	if !ok {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
 
@@ -44,14 +43,14 @@ type Reference struct {
 
 // DefaultEncoderConfig is the settings that need not be named. It lacks a URL.
 func DefaultEncoderConfig() EncoderConfig {
-	return EncoderConfig{Subject: topicField + "-value", Format: string(serde.Avro)}
+	return EncoderConfig{Subject: registry.TopicField + "-value", Format: string(serde.Avro)}
 }
 
 // Validate checks the settings without a connection.
 func (c EncoderConfig) Validate() error {
 	errs := []error{
 		c.Connection.validate(), checkSubject("subject", c.Subject, false),
-		oneOf("format", c.Format, string(serde.Avro), string(serde.JSONSchema), string(serde.Protobuf)),
+		registry.OneOf("format", c.Format, string(serde.Avro), string(serde.JSONSchema), string(serde.Protobuf)),
 	}
 	for _, r := range c.References {
 		if r.Name == "" || r.Subject == "" || r.Version < 1 || r.Version > math.MaxInt32 {
@@ -100,7 +99,7 @@ func (c EncoderConfig) Open(context.Context) (*Encoder, error) {
 	}
 	e := &Encoder{client: client, config: c}
 	e.topics = registry.NewCache(registry.Options[string]{
-		Lookup: e.lookup, Formats: c.formats(), CallTimeout: callTimeout,
+		Lookup: e.lookup, Denied: c.denied, Formats: c.formats(), CallTimeout: callTimeout,
 		Text:  func(topic string) string { return "of topic " + topic },
 		Topic: func(topic string) string { return topic },
 	})
@@ -141,19 +140,23 @@ func (e *Encoder) Encode(ctx context.Context, dst []byte, topic string, v serde.
 	return out, nil
 }
 
-// lookup finds the schema to write a topic with. That it isn't there isn't the values' fault.
+// lookup finds the schema to write a topic with.
 func (e *Encoder) lookup(ctx context.Context, topic string) (*serde.Schema, error) {
-	subject := strings.ReplaceAll(e.config.Subject, topicField, topic)
+	subject := registry.NameFor(e.config.Subject, topic)
 	s, err := e.find(ctx, subject)
-	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrUnusable) {
-		hint := "register it, or set register"
-		if e.config.Register || e.config.Definition == "" {
-			hint = "look at subject, definition and references"
-		}
-		// Without what it wraps, so that it isn't given up.
-		return nil, connector.Systemic.Errorf("%v: %s", err, hint)
+	if err != nil {
+		return nil, fmt.Errorf("subject %s: %w", subject, err)
 	}
-	return s, err
+	return s, nil
+}
+
+// denied says what to do about a schema that isn't there, or can't be used.
+func (c EncoderConfig) denied(err error) error {
+	hint := "look at subject, definition and references"
+	if c.Definition != "" && !c.Register && errors.Is(err, registry.ErrNotFound) {
+		hint = "register the definition, or set register: true"
+	}
+	return connector.Systemic.Errorf("%v: %s", err, hint)
 }
 
 func (e *Encoder) find(ctx context.Context, subject string) (*serde.Schema, error) {

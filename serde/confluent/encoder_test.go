@@ -90,7 +90,7 @@ func TestRegistering(t *testing.T) {
 	if !errors.As(err, &u) || errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("error is %v", err)
 	}
-	expectError(t, err, connector.Systemic, "register it, or set register")
+	expectError(t, err, connector.Systemic, "register the definition, or set register")
 
 	e := openEncoder(t, f, define(true))
 	d := open(t, f.config())

@@ -35,6 +35,12 @@ type asked struct {
 	login string // the settings by which it lets us in: "user and password"; "" where none is set
 }
 
+// What asked.login says.
+const (
+	loginToken = "token"
+	loginUser  = "user and password"
+)
+
 const loginHint = "set user and password, or token, if the registry asks for them"
 
 // failure gives the error of a request its class, and says what can be changed. That there is no such thing has no class: it wraps
@@ -42,7 +48,7 @@ const loginHint = "set user and password, or token, if the registry asks for the
 func (a asked) failure(err error) error {
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) {
-		answer.Raw, answer.Message = nil, clip(answer.Message) // errors are kept, for each id: a page that a proxy sent must not be
+		answer.Raw, answer.Message = nil, clip(strings.TrimRight(answer.Message, ". \n")) // errors are kept, for each id: a page that a proxy sent must not be
 		return a.refusal(answer)
 	}
 	var setting *settingError
@@ -118,7 +124,10 @@ func (a asked) refusal(e *sr.ResponseError) error {
 	case status == http.StatusForbidden && a.login == "":
 		hint = loginHint
 	case status == http.StatusForbidden:
-		hint = a.login + " need the right to read the subject and its schemas (in Confluent Cloud, the role DeveloperRead)"
+		hint = a.login + " need the right to read the subject and its schemas, and with register to write it (in Confluent Cloud, the roles DeveloperRead and DeveloperWrite)"
+		if a.login == loginToken {
+			hint = strings.Replace(hint, "need", "needs", 1)
+		}
 	case status < http.StatusBadRequest:
 		hint = "redirects aren't followed: set url to where the registry is"
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:

@@ -2,7 +2,6 @@ package glue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -58,7 +57,8 @@ func (c Connection) Connect(ctx context.Context) (*Client, error) {
 	sdk := awsglue.NewFromConfig(found, func(o *awsglue.Options) {
 		o.BaseEndpoint, o.Retryer = identity.Endpoint(c.Endpoint), aws.NopRetryer{}
 	})
-	return &Client{versions{sdk, asked{c.Registry, found.Region, c.Endpoint}}, sdk, found}, nil
+	c.Region = found.Region
+	return &Client{versions{sdk, c.asked(&login{config: found})}, sdk, found}, nil
 }
 
 // Close closes the connections that are idle.
@@ -147,7 +147,7 @@ func (c *Client) Versions(ctx context.Context, name string, f func(*serde.Schema
 	}
 	for n := int64(1); n <= newest; n++ {
 		s, err := c.Named(ctx, name, n)
-		if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrUnusable) {
+		if registry.Denied(err) {
 			continue
 		}
 		if err != nil {

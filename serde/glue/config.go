@@ -3,17 +3,14 @@ package glue
 import (
 	"errors"
 	"fmt"
-	"path"
 	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/identity"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/confluent"
-	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/serde/registry"
 )
 
@@ -75,19 +72,6 @@ type TopicSchema struct {
 	Version string `yaml:"version"`
 }
 
-// The values of plain, timestamps and version.
-const (
-	plainNone   = "none"
-	plainJSON   = "json"
-	plainString = "string"
-	plainBytes  = "bytes"
-
-	timestampsRFC3339 = "rfc3339"
-	timestampsEpoch   = "epoch"
-
-	latest = "latest"
-)
-
 const (
 	defaultRegistry = "default-registry" // AWS Glue Developer Guide, "AWS Glue Schema registry"
 	defaultMessage  = 16 << 20
@@ -99,8 +83,8 @@ func defaultConnection() Connection { return Connection{Registry: defaultRegistr
 // DefaultConfig is the settings that a file need not name.
 func DefaultConfig() Config {
 	return Config{
-		Connection: defaultConnection(), Timestamps: timestampsRFC3339, Plain: plainJSON, MaxMessage: defaultMessage, Assume: Assume{Version: latest},
-		Confluent: confluent.DefaultConfig(),
+		Connection: defaultConnection(), Timestamps: registry.TimestampsRFC3339, Plain: registry.PlainJSON, MaxMessage: defaultMessage,
+		Assume: Assume{Version: registry.Latest}, Confluent: confluent.DefaultConfig(),
 	}
 }
 
@@ -117,17 +101,19 @@ func (c Connection) validate() error {
 
 // Validate checks the settings without a connection.
 func (c Config) Validate() error {
-	errs := []error{
-		c.Connection.validate(), oneOf("timestamps", c.Timestamps, timestampsRFC3339, timestampsEpoch),
-		oneOf("plain", c.Plain, plainNone, plainJSON, plainString, plainBytes), c.Assume.validate(),
-	}
+	errs := []error{c.Connection.validate(), c.settings().Validate(), c.Assume.validate(), c.validateConfluent()}
 	if c.MaxMessage < 1 || c.MaxMessage > maxMessage {
 		errs = append(errs, fmt.Errorf("max_message is %s; it must be 1B to 1GiB", c.MaxMessage))
 	}
-	if err := (json.Config{Limits: c.Limits}).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("limits: %w", err))
+	return errors.Join(errs...)
+}
+
+// settings are those that aren't AWS Glue's alone.
+func (c Config) settings() registry.Settings {
+	return registry.Settings{
+		SchemaFolder: c.SchemaFolder, Timestamps: c.Timestamps, Reader: c.Reader, Message: c.Assume.Message,
+		ValidateJSON: c.ValidateJSON, Plain: c.Plain, Limits: c.Limits,
 	}
-	return errors.Join(append(errs, c.formats().Validate(), c.validateConfluent())...)
 }
 
 func (c Config) validateConfluent() error {
@@ -146,52 +132,10 @@ func (c Config) validateConfluent() error {
 	return nil
 }
 
-func (a Assume) validate() error {
-	errs := []error{checkName("assume.schema", a.Schema, true), checkVersion("assume.version", a.Version)}
-	for _, t := range a.Topics {
-		if _, err := path.Match(t.Topic, ""); err != nil || t.Topic == "" {
-			errs = append(errs, fmt.Errorf("assume.topics: %q is no pattern of topics", t.Topic))
-		}
-		errs = append(errs, checkName("assume.topics: the schema of "+t.Topic, t.Schema, false))
-		if t.Version != "" {
-			errs = append(errs, checkVersion("assume.topics: the version of "+t.Topic, t.Version))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // checkName checks the name of a schema, with {topic} in it or not.
 func checkName(setting, name string, optional bool) error {
-	if optional && name == "" || names.MatchString(strings.ReplaceAll(name, topicField, "t")) {
+	if optional && name == "" || names.MatchString(strings.ReplaceAll(name, registry.TopicField, "t")) {
 		return nil
 	}
 	return fmt.Errorf("%s is %q; it must have 1 to 255 letters, digits and . - _ $ #, or {topic}", setting, name)
-}
-
-func checkVersion(setting, version string) error {
-	if version == latest {
-		return nil
-	}
-	if n, err := strconv.ParseInt(version, 10, 64); err == nil && n > 0 {
-		return nil
-	}
-	if _, err := ParseID(version); err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s is %q; it must be latest, a number from 1, or the id of a schema version", setting, version)
-}
-
-// oneOf checks a setting.
-func oneOf(name, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
-}
-
-// formats are how schemas are decoded with.
-func (c Config) formats() registry.Formats {
-	return registry.Formats{Timestamps: c.Timestamps, Reader: c.Reader, Message: c.Assume.Message, ValidateJSON: c.ValidateJSON, Limits: c.Limits}
 }

@@ -8,16 +8,15 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/serde"
-	"github.com/millrace/millrace/serde/json"
 	"github.com/millrace/millrace/serde/registry"
 )
 
 // A Decoder decodes values that AWS Glue's serializers wrote. It is safe for concurrent use. Close ends it.
 type Decoder struct {
 	ids        *registry.Cache[[16]byte]
-	topics     *assumed      // nil: every value has a header
-	confluent  serde.Decoder // nil: none
-	plain      serde.Decoder // nil: a value without a header is an error
+	topics     *registry.Assumed // nil: every value has a header
+	confluent  serde.Decoder     // nil: none
+	plain      serde.Decoder     // nil: a value without a header is an error
 	maxMessage int
 	inflaters  inflaters
 	close      []func() error
@@ -37,7 +36,7 @@ func (c Config) Open(ctx context.Context) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := New(ctx, c, client.sdk)
+	d, err := c.decoder(ctx, client.versions)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -50,55 +49,32 @@ func New(ctx context.Context, c Config, api Getter) (*Decoder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	from := versions{api, asked{c.Registry, c.Region, c.Endpoint}}
-	folder := c.folder()
-	d := &Decoder{maxMessage: int(c.MaxMessage)}
-	if err := d.openOthers(ctx, c); err != nil {
-		return nil, err
-	}
-	d.ids = registry.NewCache(registry.Options[[16]byte]{Lookup: from.lookup, Text: FormatID, Folder: folder, Formats: c.formats()})
-	if c.Assume.Schema != "" || len(c.Assume.Topics) > 0 {
-		d.topics = c.Assume.open(from, folder, c.formats())
-	}
-	return d, nil
+	return c.decoder(ctx, versions{api, c.asked(nil)})
 }
 
-func (c Config) folder() *registry.Folder {
-	if c.SchemaFolder == "" {
-		return nil
-	}
-	return &registry.Folder{Dir: c.SchemaFolder}
-}
-
-// openOthers makes the decoders of values that aren't AWS Glue's.
-func (d *Decoder) openOthers(ctx context.Context, c Config) (err error) {
-	switch c.Plain {
-	case plainString:
-		d.plain = serde.StringDecoder{}
-	case plainBytes:
-		d.plain = serde.BytesDecoder{}
-	case plainJSON:
-		if d.plain, err = json.New(json.Config{Limits: c.Limits}); err != nil {
-			return connector.Fatal.Wrap(err)
-		}
-	}
-	if len(c.Confluent.URL) == 0 {
-		return nil
-	}
-	other, err := c.Confluent.Open(ctx)
+func (c Config) decoder(ctx context.Context, from versions) (*Decoder, error) {
+	settings := c.settings()
+	plain, err := settings.PlainDecoder()
 	if err != nil {
-		return err
+		return nil, connector.Fatal.Wrap(err)
 	}
-	d.confluent, d.close = other, append(d.close, other.Close)
-	return nil
+	d := &Decoder{plain: plain, maxMessage: int(c.MaxMessage)}
+	if len(c.Confluent.URL) > 0 {
+		other, err := c.Confluent.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		d.confluent, d.close = other, append(d.close, other.Close)
+	}
+	d.ids = registry.NewCache(registry.Options[[16]byte]{Lookup: from.lookup, Text: FormatID, Folder: settings.Folder(), Formats: settings.Formats()})
+	d.topics = c.Assume.open(from, settings)
+	return d, nil
 }
 
 // Close ends the lookups that are under way. Schemas that are known can still be decoded with.
 func (d *Decoder) Close() error {
 	d.ids.Close()
-	if d.topics != nil {
-		d.topics.cache.Close()
-	}
+	d.topics.Close()
 	var errs []error
 	for _, f := range d.close {
 		errs = append(errs, f())
@@ -108,10 +84,7 @@ func (d *Decoder) Close() error {
 
 // Schemas are those that were looked up so far, with the topic where one was assumed.
 func (d *Decoder) Schemas() []serde.SchemaUse {
-	all := d.ids.Schemas()
-	if d.topics != nil {
-		all = append(all, d.topics.cache.Schemas()...)
-	}
+	all := append(d.ids.Schemas(), d.topics.Schemas()...)
 	if u, ok := d.confluent.(serde.SchemaUser); ok {
 		all = append(all, u.Schemas()...)
 	}
@@ -127,10 +100,8 @@ func (d *Decoder) Decode(ctx context.Context, t *serde.Tape, topic string, data 
 	if data == nil {
 		return t.Null(), nil
 	}
-	if d.topics != nil {
-		if _, ok := d.topics.of(topic); ok {
-			return d.topics.decode(ctx, t, topic, data)
-		}
+	if d.topics.Has(topic) {
+		return d.topics.Decode(ctx, t, topic, data)
 	}
 	id, payload, compressed, ok := Split(data)
 	if !ok {
@@ -140,16 +111,21 @@ func (d *Decoder) Decode(ctx context.Context, t *serde.Tape, topic string, data 
 	if err != nil {
 		return serde.Value{}, err
 	}
+	v, err := d.payload(t, codec, payload, compressed)
+	if err != nil {
+		return serde.Value{}, fmt.Errorf("%s: %w", named(codec.Schema), err)
+	}
+	return v, nil
+}
+
+// payload decodes what is behind the header.
+func (d *Decoder) payload(t *serde.Tape, codec *registry.Codec, payload []byte, compressed bool) (_ serde.Value, err error) {
 	if compressed {
 		if payload, err = d.inflaters.inflate(t, payload, d.maxMessage); err != nil {
 			return serde.Value{}, err
 		}
 	}
-	v, err := codec.Decode(t, registry.GlueFraming, payload)
-	if err != nil {
-		return serde.Value{}, fmt.Errorf("%s: %w", named(codec.Schema), err)
-	}
-	return v, nil
+	return codec.Decode(t, registry.GlueFraming, payload)
 }
 
 // named is a schema in messages.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
@@ -35,14 +34,18 @@ type EncoderConfig struct {
 	Compatibility string `yaml:"compatibility"`
 }
 
-const compressionZlib = "zlib"
+// The values of compression.
+const (
+	compressionNone = "none"
+	compressionZlib = "zlib"
+)
 
 // maxDefinition is the longest definition that AWS Glue takes, in characters (AWS Glue endpoints and quotas, "Schema version size").
 const maxDefinition = 170_000
 
 // DefaultEncoderConfig is the settings that need not be named. It lacks a definition.
 func DefaultEncoderConfig() EncoderConfig {
-	return EncoderConfig{Connection: defaultConnection(), Schema: topicField, Format: string(serde.Avro), Compression: plainNone, Compatibility: "BACKWARD"}
+	return EncoderConfig{Connection: defaultConnection(), Schema: registry.TopicField, Format: string(serde.Avro), Compression: compressionNone, Compatibility: "BACKWARD"}
 }
 
 // Validate checks the settings without a connection.
@@ -53,8 +56,8 @@ func (c EncoderConfig) Validate() error {
 	}
 	errs := []error{
 		c.Connection.validate(), checkName("schema", c.Schema, false),
-		oneOf("format", c.Format, string(serde.Avro), string(serde.JSONSchema), string(serde.Protobuf)),
-		oneOf("compression", c.Compression, plainNone, compressionZlib), oneOf("compatibility", c.Compatibility, modes...),
+		registry.OneOf("format", c.Format, string(serde.Avro), string(serde.JSONSchema), string(serde.Protobuf)),
+		registry.OneOf("compression", c.Compression, compressionNone, compressionZlib), registry.OneOf("compatibility", c.Compatibility, modes...),
 	}
 	switch {
 	case c.Definition == "":
@@ -74,11 +77,6 @@ func (c EncoderConfig) Validate() error {
 // schema is what isn't registered yet.
 func (c EncoderConfig) schema() *serde.Schema {
 	return &serde.Schema{Format: serde.Format(c.Format), Text: c.Definition}
-}
-
-// name is that of the schema for a topic.
-func (c EncoderConfig) name(topic string) string {
-	return strings.ReplaceAll(c.Schema, topicField, topic)
 }
 
 // An Encoder writes values as AWS Glue's serializers do. It is safe for concurrent use. Close ends it.
@@ -104,10 +102,7 @@ func (c EncoderConfig) Open(ctx context.Context) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := NewEncoder(c, client.sdk)
-	if err != nil {
-		return nil, errors.Join(err, client.Close())
-	}
+	e := c.encoder(client.versions, client.sdk)
 	e.closeExtra = client.Close
 	return e, nil
 }
@@ -117,16 +112,20 @@ func NewEncoder(c EncoderConfig, api Registrar) (*Encoder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	r := registrar{versions{api, asked{c.Registry, c.Region, c.Endpoint}}, api, c}
+	return c.encoder(versions{api, c.asked(nil)}, api), nil
+}
+
+func (c EncoderConfig) encoder(from versions, api Registrar) *Encoder {
+	r := registrar{from, api, c}
 	return &Encoder{
 		topics: registry.NewCache(registry.Options[string]{
-			Lookup:  r.lookup,
-			Text:    func(topic string) string { return c.name(topic) + " for topic " + topic },
-			Topic:   func(topic string) string { return topic },
-			Formats: registry.Formats{ValidateJSON: true}, CallTimeout: registerTimeout,
+			Lookup: r.lookup, Formats: registry.Formats{ValidateJSON: true}, CallTimeout: registerTimeout,
+			Text:   func(topic string) string { return "of topic " + topic },
+			Topic:  func(topic string) string { return topic },
+			Denied: func(err error) error { return connector.Systemic.Errorf("%v: look at schema and definition", err) },
 		}),
 		message: c.Message, compress: c.Compression == compressionZlib,
-	}, nil
+	}
 }
 
 // Close ends the lookups that are under way.

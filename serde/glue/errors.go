@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	smithy "github.com/aws/smithy-go"
@@ -92,17 +93,20 @@ type failed struct {
 func (e *failed) Error() string { return e.text }
 func (e *failed) Unwrap() error { return e.err }
 
-// An asked is where a question goes, for messages.
-type asked struct{ registry, region, endpoint string }
+// An asked is where a question goes, for messages, and who asks.
+type asked struct {
+	registry, region, endpoint string
+	login                      *login // nil: somebody else's
+}
+
+func (c Connection) asked(l *login) asked { return asked{c.Registry, c.Region, c.Endpoint, l} }
 
 // failure gives the error of a call its class, and says what was asked for, unless what is "" because the caller does, and what can be
 // changed. That there is no such thing has no class: it wraps registry.ErrNotFound.
 func (a asked) failure(o operation, what string, err error) error {
 	status, code, text := said(err)
-	place := "AWS Glue in " + a.region
-	if a.region == "" {
-		place = "AWS Glue"
-	}
+	a.login.refused(code)
+	place := a.place()
 	if code == codeNotFound {
 		if what == "" {
 			what = "such schema version"
@@ -118,6 +122,13 @@ func (a asked) failure(o operation, what string, err error) error {
 		text = o.verb + " " + what + ": " + text
 	}
 	return v.class.Wrap(&failed{text, err})
+}
+
+func (a asked) place() string {
+	if a.region == "" {
+		return "AWS Glue"
+	}
+	return "AWS Glue in " + a.region
 }
 
 // judge is the verdict on an error, and what it says.
@@ -175,6 +186,9 @@ func (a asked) unreached(err error) (verdict, string) {
 	text := err.Error()
 	if sent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
 		text = sent.Err.Error()
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok { // it begins with the method and the URL
+		text = u.Err.Error()
 	}
 	at := "look at region, and at the way to AWS, such as a VPC endpoint com.amazonaws.REGION.glue"
 	if a.endpoint != "" {

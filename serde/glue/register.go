@@ -39,13 +39,14 @@ type registrar struct {
 
 // lookup is the version of the definition in the schema for a topic.
 func (r registrar) lookup(ctx context.Context, topic string) (*serde.Schema, error) {
-	name := r.config.name(topic)
+	name := registry.NameFor(r.config.Schema, topic)
 	what := fmt.Sprintf("the definition in schema %s of registry %s", name, r.registry)
 	id, err := r.find(ctx, name, what)
 	if errors.Is(err, registry.ErrNotFound) {
 		if !r.config.Register {
 			// Without what it wraps: somebody has to register it.
-			return nil, connector.Systemic.Errorf("%v (register it, or set register: true)", err)
+			_, _, text := said(err)
+			return nil, connector.Systemic.Errorf("%s doesn't have %s (%s): register it, or set register: true", r.place(), what, text)
 		}
 		id, err = r.register(ctx, name)
 	}

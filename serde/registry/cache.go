@@ -24,6 +24,10 @@ type Options[ID comparable] struct {
 
 	Topic func(ID) string // the topic that Schemas tells with a schema; nil: none
 
+	// Denied makes another error of one that wraps ErrNotFound or ErrUnusable, where settings name the schema and not the records: no record is
+	// given up for an error that wraps neither. nil: the records name it.
+	Denied func(error) error
+
 	NotFoundFor time.Duration // how long "not found" isn't believed; 0: 5 minutes
 	Concurrency int           // calls of Lookup at a time; 0: 4
 	CallTimeout time.Duration // of a call; 0: 10 seconds
@@ -183,6 +187,9 @@ func (c *Cache[ID]) forgetOldest() bool {
 // lookup is a flight.
 func (c *Cache[ID]) lookup(p *pending[ID]) {
 	codec, err := c.find(p.id)
+	if c.o.Denied != nil && Denied(err) {
+		err = c.o.Denied(err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := p.flight
@@ -226,10 +233,13 @@ func (c *Cache[ID]) find(id ID) (*Codec, error) {
 // compile is the codec of a schema; an error wraps because.
 func (c *Cache[ID]) compile(s *serde.Schema, because error) (*Codec, error) {
 	codec, err := c.o.Formats.Compile(s)
-	if err != nil {
+	switch {
+	case err == nil:
+		return codec, nil
+	case s.Name == "":
 		return nil, fmt.Errorf("%w: %w", because, err)
 	}
-	return codec, nil
+	return nil, fmt.Errorf("%s, version %d: %w: %w", s.Name, s.Version, because, err)
 }
 
 // learn publishes a codec. c.mu is held.

@@ -26,6 +26,9 @@ var (
 	ErrUnusable = errors.New("the schema can't be used")
 )
 
+// Denied reports whether a registry answered that there is no such schema, or none that can be used.
+func Denied(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnusable) }
+
 // A Framing says what stands between a wire format's header and the value; it matters for Protobuf alone.
 type Framing uint8
 
