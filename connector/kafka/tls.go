@@ -2,10 +2,9 @@ package kafka
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"os"
+
+	"github.com/millrace/millrace/internal/keypair"
 )
 
 // TLS says how connections to brokers are encrypted. Certificates are always verified; TLS 1.2 is the least.
@@ -28,15 +27,9 @@ func (t TLS) validate(encrypted bool) error {
 
 func (t TLS) config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca_file: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca_file: %s holds no certificate in PEM", t.CAFile)
-		}
+	var err error
+	if c.RootCAs, err = keypair.Authorities("tls.ca_file", t.CAFile); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

@@ -3,9 +3,7 @@ package confluent
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -58,16 +56,9 @@ func (t TLS) config() (*tls.Config, error) {
 	if t.CertFile != "" {
 		c.GetClientCertificate = keypair.NewReloader(t.certificate, nil).ClientCertificate
 	}
-	if t.CAFile == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls.ca_file: %w", err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls.ca_file: %s holds no certificate in PEM", t.CAFile)
+	var err error
+	if c.RootCAs, err = keypair.Authorities("tls.ca_file", t.CAFile); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

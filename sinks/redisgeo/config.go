@@ -2,16 +2,15 @@ package redisgeo
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/secret"
+	"github.com/millrace/millrace/internal/keypair"
 )
 
 // Config is the configuration of the sink redis_geo.
@@ -184,16 +183,9 @@ func (t TLS) config() (*tls.Config, error) {
 		return nil, nil
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CAFile == "" {
-		return c, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls.ca_file: %w", err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls.ca_file: %s holds no certificate in PEM form", t.CAFile)
+	var err error
+	if c.RootCAs, err = keypair.Authorities("tls.ca_file", t.CAFile); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
