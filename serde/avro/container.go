@@ -44,18 +44,18 @@ func DefaultContainerConfig() ContainerConfig {
 func (c ContainerConfig) Validate() error {
 	switch {
 	case c.Records != "" && c.Records != recordsOne && c.Records != recordsArray:
-		return fmt.Errorf("avro_container decoder: records is %.40q, expected one or array", c.Records)
+		return fmt.Errorf("records is %.40q, expected one or array", c.Records)
 	case c.MaxOutput < 0 || c.MaxOutput > math.MaxInt32:
-		return fmt.Errorf("avro_container decoder: max_output is %d, expected 1 to %d bytes, or 0 for the default", c.MaxOutput, math.MaxInt32)
+		return fmt.Errorf("max_output is %d, expected 1 to %d bytes, or 0 for the default", c.MaxOutput, math.MaxInt32)
 	}
 	if err := c.Limits.Validate(); err != nil {
-		return fmt.Errorf("avro_container decoder: %w", err)
+		return fmt.Errorf("%w", err)
 	}
 	if _, err := newCompiler(c.Timestamps); err != nil {
-		return fmt.Errorf("avro_container decoder: %w", err)
+		return fmt.Errorf("%w", err)
 	}
 	if _, err := c.reader(); err != nil {
-		return fmt.Errorf("avro_container decoder: reader: %w", err)
+		return fmt.Errorf("reader: %w", err)
 	}
 	return nil
 }

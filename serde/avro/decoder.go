@@ -58,13 +58,13 @@ type route struct {
 // New makes a Decoder.
 func New(c Config) (*Decoder, error) {
 	if c.Schema == "" && len(c.Topics) == 0 {
-		return nil, errors.New("avro decoder: there is no schema: set schema, or topics")
+		return nil, errors.New("there is no schema: set schema, or topics")
 	}
 	var reader *Schema
 	if c.Reader != "" {
 		var err error
 		if reader, err = Parse(c.Reader); err != nil {
-			return nil, fmt.Errorf("avro decoder: reader: %w", err)
+			return nil, fmt.Errorf("reader: %w", err)
 		}
 	}
 	d := &Decoder{}
@@ -72,7 +72,7 @@ func New(c Config) (*Decoder, error) {
 	if c.Schema != "" {
 		r, err := c.route("", c.Schema, reader)
 		if err != nil {
-			return nil, fmt.Errorf("avro decoder: schema: %w", err)
+			return nil, fmt.Errorf("schema: %w", err)
 		}
 		d.fallback = &r
 	}
@@ -84,11 +84,11 @@ func New(c Config) (*Decoder, error) {
 	})
 	for _, pattern := range patterns {
 		if _, err := path.Match(pattern, ""); err != nil {
-			return nil, fmt.Errorf("avro decoder: topics: the pattern %q: %w", pattern, err)
+			return nil, fmt.Errorf("topics: the pattern %q: %w", pattern, err)
 		}
 		r, err := c.route(pattern, c.Topics[pattern], reader)
 		if err != nil {
-			return nil, fmt.Errorf("avro decoder: topics: %q: %w", pattern, err)
+			return nil, fmt.Errorf("topics: %q: %w", pattern, err)
 		}
 		d.routes = append(d.routes, r)
 	}

@@ -105,8 +105,8 @@ func TestDecoderErrors(t *testing.T) {
 func TestConfig(t *testing.T) {
 	for want, c := range map[string]avro.Config{
 		"set schema, or topics":                 avro.DefaultConfig(),
-		"avro decoder: schema: avro:":           {Schema: `{"type":"none"}`},
-		"avro decoder: reader: avro:":           {Schema: ids, Reader: `{`},
+		"schema: avro:":                         {Schema: `{"type":"none"}`},
+		"reader: avro:":                         {Schema: ids, Reader: `{`},
 		`topics: "t": avro: compile: string`:    {Topics: map[string]string{"t": `"string"`}, Reader: `"int"`},
 		`topics: the pattern "[": syntax error`: {Topics: map[string]string{"[": `"string"`}},
 		`timestamps is "x"`:                     {Schema: ids, Timestamps: "x"},

@@ -39,12 +39,12 @@ func (c Config) Validate() error {
 	switch c.Timestamps {
 	case "", rfc3339, epoch:
 	default:
-		return fmt.Errorf("connect_json decoder: timestamps is %q, expected rfc3339 or epoch", c.Timestamps)
+		return fmt.Errorf("timestamps is %q, expected rfc3339 or epoch", c.Timestamps)
 	}
 	switch c.Envelope {
 	case "", required, optional:
 	default:
-		return fmt.Errorf("connect_json decoder: envelope is %q, expected required or optional", c.Envelope)
+		return fmt.Errorf("envelope is %q, expected required or optional", c.Envelope)
 	}
 	return json.Config{Limits: c.Limits}.Validate()
 }

@@ -29,7 +29,7 @@ func (c Config) Validate() error {
 		{"nodes", c.Limits.Nodes, 1 << 28},
 	} {
 		if x.n < 0 || x.n > x.most {
-			return fmt.Errorf("json decoder: %s is %d, expected 1 to %d, or 0 for the default", x.setting, x.n, x.most)
+			return fmt.Errorf("%s is %d, expected 1 to %d, or 0 for the default", x.setting, x.n, x.most)
 		}
 	}
 	return nil

@@ -41,11 +41,11 @@ var _ serde.Decoder = (*Decoder)(nil)
 // New makes a Decoder.
 func New(c Config) (*Decoder, error) {
 	if c.Schema == "" {
-		return nil, errors.New("json_schema decoder: schema is not set, expected a JSON Schema")
+		return nil, errors.New("schema is not set, expected a JSON Schema")
 	}
 	s, err := Parse(c.Schema)
 	if err != nil {
-		return nil, fmt.Errorf("json_schema decoder: schema: %w", err)
+		return nil, fmt.Errorf("schema: %w", err)
 	}
 	return NewDecoder(s, &serde.Schema{Format: serde.JSONSchema, Name: s.ID(), Text: c.Schema}, c.Limits)
 }

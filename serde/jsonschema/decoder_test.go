@@ -57,9 +57,9 @@ func TestDecode(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for want, c := range map[string]jsonschema.Config{
-		"schema is not set":           {},
-		"json_schema decoder: schema": {Schema: `{"type":1}`},
-		"nodes is -1":                 {Schema: `{}`, Limits: serde.Limits{Nodes: -1}},
+		"schema is not set": {},
+		"schema":            {Schema: `{"type":1}`},
+		"nodes is -1":       {Schema: `{}`, Limits: serde.Limits{Nodes: -1}},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -35,13 +35,13 @@ const maxNodes = 1 << 28
 func (c Config) Validate() error {
 	switch {
 	case c.Schema == "" && c.DescriptorSet == "":
-		return errors.New("protobuf decoder: set schema or descriptor_set")
+		return errors.New("set schema or descriptor_set")
 	case c.Schema != "" && c.DescriptorSet != "":
-		return errors.New("protobuf decoder: schema and descriptor_set are both set; set one of them")
+		return errors.New("schema and descriptor_set are both set; set one of them")
 	case c.Timestamps != "" && c.Timestamps != RFC3339 && c.Timestamps != Epoch:
-		return fmt.Errorf("protobuf decoder: timestamps is %q, expected rfc3339 or epoch", c.Timestamps)
+		return fmt.Errorf("timestamps is %q, expected rfc3339 or epoch", c.Timestamps)
 	case c.Nodes < 0 || c.Nodes > maxNodes:
-		return fmt.Errorf("protobuf decoder: nodes is %d, expected 1 to %d, or 0 for the default", c.Nodes, maxNodes)
+		return fmt.Errorf("nodes is %d, expected 1 to %d, or 0 for the default", c.Nodes, maxNodes)
 	case c.DescriptorSet != "":
 		return nil
 	}
