@@ -4,10 +4,10 @@ FUZZTIME ?= 15s
 BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 
-.PHONY: help test demo bench faults simulate lint image vuln fuzz generate
+.PHONY: help test demo bench faults simulate differential lint image vuln fuzz generate
 
 help:      ## this table
-	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 test:      ## every test, on real services too; installs what is missing
 	@go run ./testbed/run
@@ -25,6 +25,9 @@ faults:    ## 50 kills over 1,000,000 records, zombies, and memory (about 12 min
 simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purpose
 	@go run ./internal/chain/simulate --runs 100000
 	@go run ./internal/chain/simulate --faults
+
+differential: ## 100,000 random Avro schemas against goavro and twmb/avro (half a minute)
+	@go test -count=1 -v -run TestDifferential ./serde/avro
 
 lint: $(LINT) ## golangci-lint, pinned
 	@$(LINT) run ./...

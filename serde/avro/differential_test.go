@@ -20,10 +20,12 @@ import (
 )
 
 // schemasEnv is the environment variable with the number of random schemas that TestDifferential makes. By default there are 100,000, which take
-// some 25 seconds of CPU time, and 5,000 with -short.
+// some 25 seconds of CPU time, 10,000 with -race, and 5,000 with -short.
 const (
-	schemasEnv                   = "AVRO_SCHEMAS"
-	defaultSchemas, shortSchemas = 100_000, 5_000
+	schemasEnv     = "AVRO_SCHEMAS"
+	defaultSchemas = 100_000
+	racedSchemas   = 10_000
+	shortSchemas   = 5_000
 )
 
 // difference is a kind of difference between this package and another one. Each has a reason; a section is one of the Avro 1.12 specification.
@@ -78,8 +80,11 @@ func (x *trial) differ(d difference, format string, args ...any) {
 
 func TestDifferential(t *testing.T) {
 	n := defaultSchemas
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = shortSchemas
+	case raced:
+		n = racedSchemas
 	}
 	if text := os.Getenv(schemasEnv); text != "" {
 		var err error
