@@ -132,7 +132,11 @@ func TestEncodeAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if n >= 1 { // the pool may be emptied now and then
+	most := 0.0 // on average: the pool may be emptied now and then
+	if raced {
+		most = 2
+	}
+	if n > most {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -48,7 +48,11 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 	decode()
-	if n := testing.AllocsPerRun(1000, decode); n >= 1 { // the pool of decoders may be emptied
+	most := 0.0 // on average: the pool of decoders may be emptied now and then
+	if raced {
+		most = 2
+	}
+	if n := testing.AllocsPerRun(1000, decode); n > most {
 		t.Errorf("%v allocations", n)
 	}
 }
