@@ -140,17 +140,17 @@ func (t *tally) endPackage(out *screen, ph phase, pkg string, e event) {
 		out.done(fmt.Sprintf("%-44s %9d tests", pkg, p.ran), took, nil)
 		return
 	}
-	if !p.bad {
+	unfinished := ""
+	for id, test := range t.pending { // where it timed out, say, besides tests that failed before
+		if id.pkg == pkg && id.name != "" {
+			unfinished += test.said()
+			delete(t.pending, id)
+		}
+	}
+	if !p.bad || unfinished != "" {
 		c.failed++
 		t.problems = append(t.problems, "failed   "+pkg)
-		said := p.said()
-		for id, unfinished := range t.pending {
-			if id.pkg == pkg && id.name != "" {
-				said += unfinished.said()
-				delete(t.pending, id)
-			}
-		}
-		out.line("%s", indent(t.build[e.FailedBuild]+said))
+		out.line("%s", indent(t.build[e.FailedBuild]+p.said()+unfinished))
 	}
 	out.done(pkg, took, fmt.Errorf("failed"))
 }

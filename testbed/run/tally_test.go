@@ -39,6 +39,14 @@ func TestTally(t *testing.T) {
 			`{"Action":"fail",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"fail",` + pkg + `}`,
 		}, "0 passed, 2 failed, 0 skipped", false, []string{"a_test.go:5: got 1", "failed   serde TestA/sub\n\n"}},
+		{"failed, then timed out in another test", []string{
+			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"    a_test.go:5: got 1\n"}`,
+			`{"Action":"fail",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"run",` + pkg + `,"Test":"TestB"}`,
+			`{"Action":"output",` + pkg + `,"Test":"TestB","Output":"panic: test timed out after 5m0s\n"}`,
+			`{"Action":"fail",` + pkg + `}`,
+		}, "0 passed, 2 failed, 0 skipped", false, []string{"a_test.go:5: got 1", "timed out after 5m0s"}},
 		{"skipped", []string{
 			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"    a_test.go:5: no Kafka\n"}`,
