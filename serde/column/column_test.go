@@ -97,7 +97,7 @@ func TestTypes(t *testing.T) {
 		s := compile(t, x.column)
 		for text, want := range x.texts {
 			if want == wrong {
-				want = fmt.Sprintf("column 1 %q at byte 5: expected %s, found %s", "x", expects(x.column), column.Quote([]byte(text)))
+				want = fmt.Sprintf("column 1 %q at byte 5: expected %s, found %s", "x", expects(x.column), column.Shape([]byte(text)))
 			}
 			for _, borrowed := range []bool{true, false} {
 				v, err := read(t, s, text, borrowed)
@@ -267,7 +267,7 @@ func TestDocuments(t *testing.T) {
 	}
 	row.Null(1)
 	row.Null(2)
-	if _, err := row.End(schema); err == nil || !strings.HasPrefix(err.Error(), `column 1 "a" at byte 0: expected json, found "[1,}": invalid JSON at byte 3: expected a value, found '}'`) {
+	if _, err := row.End(schema); err == nil || !strings.HasPrefix(err.Error(), `column 1 "a" at byte 0: expected json, found "[9,}": invalid JSON at byte 3: expected a value, found '}'`) {
 		t.Errorf("got %v", err)
 	}
 	deep := compile(t, column.Column{Type: column.JSON})
@@ -324,5 +324,21 @@ func TestText(t *testing.T) {
 	var back []column.Column
 	if err := json.Unmarshal([]byte(s.Text()), &back); err != nil || len(back) != 3 || back[0].Type != column.String || back[2].Zone != "UTC" {
 		t.Errorf("%s: %v %v", s.Text(), back, err)
+	}
+}
+
+// Errors are logged: they show what a text looks like, and not what it says.
+func TestShapeTellsNothing(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                      `""`,
+		"31/Feb/2026 08:15":     `"99/xxx/9999 99:99"`,
+		"secret-é中42\n":         `"xxxxxx-xx99\n"`,
+		strings.Repeat("7", 80): `"` + strings.Repeat("9", 80) + `"`,
+		strings.Repeat("中", 81): `"` + strings.Repeat("x", 80) + `"...`,
+		"\xff\xfe":              `"xx"`,
+	} {
+		if got := column.Shape([]byte(text)); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
 	}
 }

@@ -74,16 +74,26 @@ func (r *Row) Int(i int, n int64, at int) error {
 
 // mismatch is the error of a text that isn't of its column's type.
 func (s *Set) mismatch(i, at int, text []byte) error {
-	return fmt.Errorf("column %d %q at byte %d: expected %s, found %s", i+1, s.columns[i].Name, at, s.fields[i].expects, Quote(text))
+	return fmt.Errorf("column %d %q at byte %d: expected %s, found %s", i+1, s.columns[i].Name, at, s.fields[i].expects, Shape(text))
 }
 
-// Quote is text for a message, cut to 40 bytes.
-func Quote(text []byte) string {
-	const most = 40
-	if len(text) > most {
-		return fmt.Sprintf("%.*q...", most, text[:most])
+// Shape is what a text looks like, for messages, which may be logged and must not tell what records hold: letters as x, digits as 9, cut to 80
+// characters.
+func Shape(text []byte) string {
+	const most = 80
+	var shape []rune
+	for _, c := range string(text[:min(len(text), 4*most)]) {
+		switch {
+		case len(shape) == most:
+			return fmt.Sprintf("%q...", string(shape))
+		case c >= '0' && c <= '9':
+			c = '9'
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= utf8.RuneSelf:
+			c = 'x'
+		}
+		shape = append(shape, c)
 	}
-	return fmt.Sprintf("%q", text)
+	return fmt.Sprintf("%q", string(shape))
 }
 
 // CheckUTF8 is the error of bytes that aren't UTF-8.

@@ -33,5 +33,5 @@ func Example() {
 	}
 	// Output:
 	// {"id":7,"car":"99-HT-472, blue","price":12.50,"at":"2026-01-31T08:15:00Z"} <nil>
-	// csv: column 3 "price" at byte 12: expected decimal, found "cheap"
+	// csv: column 3 "price" at byte 12: expected decimal, found "xxxxx"
 }

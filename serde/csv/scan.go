@@ -85,7 +85,7 @@ func (s *scanner) misplaced(n, i int, f field) error {
 	switch {
 	case f.quoted:
 		return fmt.Errorf("column %s: expected a delimiter at byte %d behind a quoted field, found %s (a quote inside is written twice)",
-			s.column(n), i, column.Quote(s.data[i:]))
+			s.column(n), i, column.Shape(s.data[i:]))
 	case s.data[i] == '\r':
 		return fmt.Errorf("column %s: a carriage return at byte %d of a field without quotes", s.column(n), i)
 	}
@@ -97,7 +97,7 @@ func (s *scanner) misplaced(n, i int, f field) error {
 func (s *scanner) rest() error {
 	for i := s.at; i < len(s.data); i++ {
 		if c := s.data[i]; c != '\n' && c != '\r' {
-			return fmt.Errorf("a second record begins at byte %d: %s; a message holds one record", i, column.Quote(s.data[i:]))
+			return fmt.Errorf("a second record begins at byte %d: %s; a message holds one record", i, column.Shape(s.data[i:]))
 		}
 	}
 	return nil

@@ -162,7 +162,7 @@ func (d *Decoder) other(ctx context.Context, t *serde.Tape, topic string, data [
 func (d *Decoder) seen(data []byte) string {
 	begins := "it is empty"
 	if len(data) > 0 {
-		begins = "it begins with " + hex.EncodeToString(data[:min(len(data), HeaderSize)])
+		begins = "it begins with " + hex.EncodeToString(data[:min(len(data), confluentHeader)])
 	}
 	switch {
 	case len(data) >= confluentHeader && data[0] == 0 && d.confluent == nil:

@@ -31,7 +31,7 @@ func (p pairs) read(l *line) error {
 		return l.mismatch(at, "a key")
 	}
 	if name, ok := l.row.Repeated(); ok {
-		return fmt.Errorf("the key %s is there twice", column.Quote([]byte(name)))
+		return fmt.Errorf("the key %s is there twice", column.Shape([]byte(name)))
 	}
 	return nil
 }

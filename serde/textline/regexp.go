@@ -49,7 +49,7 @@ func (e *expression) members(int) int          { return 0 }
 func (e *expression) read(l *line) error {
 	at := e.compiled.FindSubmatchIndex(l.text)
 	if at == nil {
-		return fmt.Errorf("the line doesn't match; it begins with %s", l.beginning())
+		return fmt.Errorf("the line doesn't match; it begins with %s", column.Shape(l.text))
 	}
 	for i := range e.groups {
 		from, to := at[2*i+2], at[2*i+3]

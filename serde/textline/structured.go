@@ -44,7 +44,7 @@ func (s syslog5424) data(l *line, at int) (end int, err error) {
 	w.End(object, n)
 	l.row.Members++
 	if id, ok := w.Repeated(object); ok {
-		return 0, fmt.Errorf("%s has the element %s twice", structuredData, column.Quote([]byte(id)))
+		return 0, fmt.Errorf("%s has the element %s twice", structuredData, column.Shape([]byte(id)))
 	}
 	return at, nil
 }

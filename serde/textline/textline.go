@@ -173,7 +173,7 @@ func (d *Decoder) line(t *serde.Tape, data []byte) (serde.Value, error) {
 		return serde.Value{}, fmt.Errorf("the line has %d bytes; line_length allows %d", len(text), d.most)
 	}
 	if at := bytes.IndexByte(text, '\n'); at >= 0 && !d.multiLine {
-		return serde.Value{}, fmt.Errorf("a second line begins at byte %d: %s; a message holds one line", at+1, column.Quote(text[at+1:]))
+		return serde.Value{}, fmt.Errorf("a second line begins at byte %d: %s; a message holds one line", at+1, column.Shape(text[at+1:]))
 	}
 	if err := column.CheckUTF8(text); err != nil {
 		return serde.Value{}, err
@@ -206,16 +206,7 @@ func (d *Decoder) read(l *line) error {
 
 // mismatch is the error of a line that is as the pattern says up to byte at, where what belongs.
 func (l *line) mismatch(at int, what string) error {
-	return fmt.Errorf("the line doesn't match at byte %d: expected %s; it begins with %s", at, what, l.beginning())
-}
-
-// beginning shows the first 80 bytes of the line.
-func (l *line) beginning() string {
-	const most = 80
-	if len(l.text) > most {
-		return fmt.Sprintf("%q...", l.text[:most])
-	}
-	return fmt.Sprintf("%q", l.text)
+	return fmt.Errorf("the line doesn't match at byte %d: expected %s; it begins with %s", at, what, column.Shape(l.text))
 }
 
 // field writes text[from:to] as column i; empty text is null unless it is a string.

@@ -63,13 +63,13 @@ func TestRegexp(t *testing.T) {
 		{"a group that takes no part", plain, "GET 200\n", `{"method":"GET","status":200,"note":null}`},
 		{"an empty group", plain, "GET \r\n", `{"method":"GET","status":null,"note":null}`},
 		{"another type", plain, "GET 99999999999999999999", `text line: regexp: column 2 "status" at byte 4: expected int, found "99999999999999999999"`},
-		{"the whole line", plain, " GET 200", `text line: regexp: the line doesn't match; it begins with " GET 200"`},
+		{"the whole line", plain, " GET 200", `text line: regexp: the line doesn't match; it begins with " xxx 999"`},
 		{"a long line", plain, strings.Repeat("x", 81), `text line: regexp: the line doesn't match; it begins with "` + strings.Repeat("x", 80) + `"...`},
 		{"null", dash, "- -", `{"status":null,"user":null}`},
-		{"a second line", plain, "GET 200\nGET 201", `text line: a second line begins at byte 8: "GET 201"; a message holds one line`},
+		{"a second line", plain, "GET 200\nGET 201", `text line: a second line begins at byte 8: "xxx 999"; a message holds one line`},
 		{"lines", multi, "a\nb\nc\n", `{"first":"a","rest":"b\nc"}`},
 		{"alternatives", either, "b", `{"a":null,"b":"b"}`},
-		{"alternatives match the whole line", either, "ab", `text line: regexp: the line doesn't match; it begins with "ab"`},
+		{"alternatives match the whole line", either, "ab", `text line: regexp: the line doesn't match; it begins with "xx"`},
 		{"not UTF-8", plain, "GET 200 \xff", `text line: byte 0xFF at 8 isn't UTF-8`},
 	} {
 		if got := decode(t, x.d, x.line); got != x.want {
