@@ -29,7 +29,7 @@ func (p phase) with(env []string) phase { p.env = env; return p }
 
 // unit needs nothing but Go. Packages on services run one at a time: they share the machine with the services.
 var (
-	unit     = phase{name: "unit", args: []string{"-p", "2", "-timeout", "5m"}}
+	unit     = phase{name: "unit", args: []string{"-p", "2", "-timeout", "10m"}}
 	services = phase{name: "real", args: []string{"-p", "1", "-timeout", "40m", "-tags", "testbed"}}
 )
 
