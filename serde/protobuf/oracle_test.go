@@ -66,6 +66,10 @@ func compare(t *testing.T, text string, desc protoreflect.MessageDescriptor, m *
 	if errors.Is(wantErr, errPanic) {
 		return err == nil
 	}
+	if err == nil && wantErr != nil && replaced(data) {
+		encodes(t, m, v, desc, got, text)
+		return false
+	}
 	if (err == nil) != (wantErr == nil) {
 		t.Fatalf("got error %v, dynamicpb has %v\n%s\n%x", err, wantErr, text, data)
 	}
@@ -73,11 +77,35 @@ func compare(t *testing.T, text string, desc protoreflect.MessageDescriptor, m *
 		return false
 	}
 	same(t, got, want, text, data)
+	return encodes(t, m, v, desc, got, text)
+}
+
+// replaced reports whether a message may hold an occurrence of a map's key or of a oneof that a later one replaces. What is replaced isn't in
+// the value and isn't looked at, while dynamicpb refuses the message if that is broken.
+func replaced(data []byte) bool {
+	seen := map[protowire.Number]bool{}
+	for len(data) > 0 {
+		number, _, n := protowire.ConsumeField(data)
+		if n < 0 {
+			return false
+		}
+		if seen[number] || number >= 5001 { // the numbers of oneofs begin there
+			return true
+		}
+		seen[number], data = true, data[n:]
+	}
+	return false
+}
+
+// encodes fails unless dynamicpb reads what a value is encoded to, as the same value.
+func encodes(t *testing.T, m *protobuf.Message, v serde.Value, desc protoreflect.MessageDescriptor, got []byte, text string) bool {
+	t.Helper()
 	back, err := m.Append([]byte("x"), v)
 	if err != nil {
 		t.Fatalf("encode %s: %v\n%s", got, err, text)
 	}
-	if want, err = expected(desc, back[1:]); err != nil {
+	want, err := expected(desc, back[1:])
+	if err != nil {
 		t.Fatalf("dynamicpb can't read what was encoded: %v\n%s\n%s\n%x", err, text, got, back[1:])
 	}
 	same(t, got, want, text, back[1:])
