@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -142,8 +140,7 @@ func pipelineAvroValues(_ context.Context, s settings) error {
 // pipelineGlue reads messages of AWS Glue's registry and writes JSON lines.
 func pipelineGlue(compression string) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
-		name := fmt.Sprintf("%x-%x-%x-%x-%x.avsc", tripID[:4], tripID[4:6], tripID[6:8], tripID[8:10], tripID[10:])
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(tripSchema), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(s.dir, glue.FormatID(tripID)+".avsc"), []byte(tripSchema), 0o600); err != nil {
 			return err
 		}
 		c := glue.DefaultConfig()
@@ -159,5 +156,5 @@ func pipelineGlue(compression string) func(context.Context, settings) error {
 
 // glueRecord is a trip as AWS's serializer would write it.
 func (e *tripEncoder) glueRecord(trip []byte) ([]byte, error) {
-	return e.append(bytes.Clone(glue.AppendHeader(nil, tripID, false)), trip)
+	return e.append(glue.AppendHeader(nil, tripID, false), trip)
 }

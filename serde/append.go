@@ -230,7 +230,7 @@ func appendQuoted(dst, s []byte) ([]byte, error) {
 		clean = i
 	}
 	if wide && !utf8.Valid(s) {
-		at := invalidUTF8(s)
+		at := InvalidUTF8(s)
 		return nil, fmt.Errorf("the text isn't UTF-8: byte 0x%02X at %d", s[at], at)
 	}
 	dst = append(dst, s[clean:]...)

@@ -18,7 +18,7 @@ func (StringDecoder) Decode(_ context.Context, t *Tape, _ string, data []byte) (
 	case len(data) > math.MaxInt32:
 		return Value{}, fmt.Errorf("decode a string: %d bytes are more than the limit of %d", len(data), math.MaxInt32)
 	case !utf8.Valid(data):
-		at := invalidUTF8(data)
+		at := InvalidUTF8(data)
 		return Value{}, fmt.Errorf("decode a string: byte 0x%02X at %d isn't UTF-8", data[at], at)
 	}
 	return t.BorrowString(data), nil

@@ -79,7 +79,7 @@ func (t *Tape) text(src []byte, start, i int) (end int, fl flag, x uint64, err e
 
 // badText says what is wrong with a string that begins at start and has nothing wrong with its escapes before i.
 func badText(src []byte, start, i int) error {
-	if at := start + invalidUTF8(src[start:min(i, len(src))]); at < i {
+	if at := start + InvalidUTF8(src[start:min(i, len(src))]); at < i {
 		if len(src)-at < utf8.UTFMax && !utf8.FullRune(src[at:]) {
 			return unexpected(src, len(src), "", "inside a string")
 		}
@@ -91,8 +91,8 @@ func badText(src []byte, start, i int) error {
 	return unexpected(src, i, "", "inside a string")
 }
 
-// invalidUTF8 is the index of the first byte of b that isn't UTF-8, len(b) if there is none.
-func invalidUTF8(b []byte) int {
+// InvalidUTF8 is the index of the first byte of b that isn't UTF-8, len(b) if there is none.
+func InvalidUTF8(b []byte) int {
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])
 		if r == utf8.RuneError && n == 1 {

@@ -90,11 +90,7 @@ func (v *decodingVersion) String() string {
 }
 
 func (c *command) decode(ctx context.Context, path string, o decodeOptions) error {
-	files, err := c.plugins.Load(path)
-	if err != nil {
-		return err
-	}
-	conn, err := pick(files[0], o.connector)
+	conn, err := c.connector(path, o.connector)
 	if err != nil {
 		return err
 	}
@@ -227,9 +223,7 @@ func (d *decodeRun) print(r *decoding, failed error) error {
 		r.Error = failed.Error()
 	}
 	if d.options.json {
-		e := json.NewEncoder(d.out)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return printJSON(d.out, r)
 	}
 	if failed != nil {
 		_, err := fmt.Fprintf(d.err, "%s: %v\n", r.Where, failed)

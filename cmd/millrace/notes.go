@@ -214,12 +214,17 @@ func shown(v serde.Value) show {
 	return quoted
 }
 
+// printJSON writes v as one line, with < and > as they are.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
 // print writes the result as text, or as one line of JSON.
 func (r *result) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(r)
+		return printJSON(w, r)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s/%d@%d: ", r.Topic, r.Partition, r.Offset)

@@ -61,11 +61,7 @@ its group.`,
 }
 
 func (c *command) preview(ctx context.Context, path string, o previewOptions) error {
-	files, err := c.plugins.Load(path)
-	if err != nil {
-		return err
-	}
-	conn, err := pick(files[0], o.connector)
+	conn, err := c.connector(path, o.connector)
 	if err != nil {
 		return err
 	}
@@ -93,7 +89,16 @@ func (c *command) preview(ctx context.Context, path string, o previewOptions) er
 	return nil
 }
 
-// pick is the connector that a preview is of.
+// connector is the one of a file that a command is about.
+func (c *command) connector(path, name string) (*config.Connector, error) {
+	files, err := c.plugins.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return pick(files[0], name)
+}
+
+// pick is the connector with a name, or the only one if there is no name.
 func pick(f *config.File, name string) (*config.Connector, error) {
 	var names []string
 	for _, c := range f.Connectors {

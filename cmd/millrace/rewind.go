@@ -102,11 +102,7 @@ func (c *command) rewind(ctx context.Context, path string, o rewindOptions) erro
 	if err != nil {
 		return err
 	}
-	files, err := c.plugins.Load(path)
-	if err != nil {
-		return err
-	}
-	conn, err := pick(files[0], o.connector)
+	conn, err := c.connector(path, o.connector)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/connector"
-	"github.com/millrace/millrace/connector/config"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/registry"
 )
@@ -265,7 +264,7 @@ func (p *pull) save(s *serde.Schema) error {
 
 // liveIDs are the ids in the newest records of the topics.
 func (c *command) liveIDs(ctx context.Context, r schemaRegistry, o pullOptions) ([]string, error) {
-	conn, err := c.fromFile(o.registryOptions)
+	conn, err := c.connector(o.from, o.registryOptions.connector)
 	if err != nil {
 		return nil, err
 	}
@@ -323,7 +322,7 @@ func (c *command) openRegistry(ctx context.Context, o registryOptions) (schemaRe
 		}
 		return r, err
 	}
-	conn, err := c.fromFile(o)
+	conn, err := c.connector(o.from, o.connector)
 	if err != nil {
 		return nil, err
 	}
@@ -341,13 +340,4 @@ func (c *command) openRegistry(ctx context.Context, o registryOptions) (schemaRe
 		return r, err
 	}
 	return nil, fmt.Errorf("%s: decode.%s of connector %s is %s, which asks no registry", o.from, what, conn.Name, choice.Name)
-}
-
-// fromFile is the connector that --from and --connector name.
-func (c *command) fromFile(o registryOptions) (*config.Connector, error) {
-	files, err := c.plugins.Load(o.from)
-	if err != nil {
-		return nil, err
-	}
-	return pick(files[0], o.connector)
 }

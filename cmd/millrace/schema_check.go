@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,9 +78,7 @@ func (c *command) schemaCheck(paths []string, o checkOptions) error {
 	}
 	compatible := !slices.ContainsFunc(pairs, func(p comparison) bool { return !p.Compatible })
 	if o.json {
-		e := json.NewEncoder(c.out)
-		e.SetEscapeHTML(false)
-		err = e.Encode(map[string]any{"level": level, "compatible": compatible, "comparisons": pairs})
+		err = printJSON(c.out, map[string]any{"level": level, "compatible": compatible, "comparisons": pairs})
 	} else {
 		err = printComparisons(c.out, paths[0], direction, pairs)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -102,9 +101,7 @@ func (c *command) verify(ctx context.Context, target string, o verifyOptions) er
 		problems += len(f.Problems)
 	}
 	if o.json {
-		enc := json.NewEncoder(c.out)
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(struct {
+		err = printJSON(c.out, struct {
 			OK     bool            `json:"ok"`
 			Totals chain.Totals    `json:"totals"`
 			Chains []*verification `json:"chains"`
@@ -183,11 +180,7 @@ func (o verifyOptions) place(ctx context.Context, target string) (p chain.Place,
 
 // verifyFile looks at all chains of a connector.
 func (c *command) verifyFile(ctx context.Context, path string, o verifyOptions, vo chain.VerifyOptions) (found []*verification, err error) {
-	files, err := c.plugins.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := pick(files[0], o.connector)
+	conn, err := c.connector(path, o.connector)
 	if err != nil {
 		return nil, err
 	}

@@ -74,19 +74,11 @@ type signer struct {
 	aws      aws.Config
 	name     atomic.Pointer[string]
 	used     atomic.Pointer[string] // the Region signed for last
-	renewed  atomic.Int64           // when credentials were last retrieved anew because of a refusal, in nanoseconds since 1970
+	renewal  identity.Renewal
 }
-
-// renewEvery is the least time between two renewals of credentials that brokers refuse: most refusals have other reasons.
-const renewEvery = 10 * time.Second
 
 // refused lets the next connection retrieve credentials anew: the SDK renews those that expire, but not those that were replaced.
-func (s *signer) refused() {
-	now, last := time.Now().UnixNano(), s.renewed.Load()
-	if now-last >= int64(renewEvery) && s.renewed.CompareAndSwap(last, now) {
-		identity.Refused(s.aws)
-	}
-}
+func (s *signer) refused() { s.renewal.Refused(s.aws) }
 
 func (s *signer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

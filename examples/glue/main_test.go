@@ -16,7 +16,7 @@ func TestRun(t *testing.T) {
 	for name, value := range map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hush", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
 	}
-	folder := "../../serde/avro/testdata/"
+	folder := "../../serde/glue/testdata/"
 	messages, schema := read(t, folder+"glue-avro.b64"), read(t, folder+"avro.avsc")
 	id := strings.TrimSpace(read(t, folder+"glue-avro.schema-version-id"))
 	calls := 0

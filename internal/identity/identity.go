@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -90,6 +91,21 @@ func Refused(c aws.Config) {
 		if cache, ok := cached.(interface{ Invalidate() }); ok {
 			cache.Invalidate()
 		}
+	}
+}
+
+// refusedEvery is the least time between two times that credentials are retrieved anew: most refusals have other reasons, and many calls may
+// be refused at a time.
+const refusedEvery = 10 * time.Second
+
+// A Renewal tells of refusals, not too often. It is safe for concurrent use; the zero Renewal has told of none.
+type Renewal struct{ last atomic.Int64 } // in nanoseconds since 1970
+
+// Refused is as the function, but at most once in ten seconds.
+func (r *Renewal) Refused(c aws.Config) {
+	now, last := time.Now().UnixNano(), r.last.Load()
+	if now-last >= int64(refusedEvery) && r.last.CompareAndSwap(last, now) {
+		Refused(c)
 	}
 }
 

@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"unicode/utf8"
-
 	"github.com/millrace/millrace/serde"
 )
 
@@ -32,12 +30,9 @@ func (in *input) repeated(k, i int, key string) *fault {
 
 // notUTF8 is the fault of the text from i to end.
 func (in *input) notUTF8(k, i, end int) *fault {
-	for at := i; at < end; {
-		r, n := utf8.DecodeRune(in.data[at:end])
-		if r == utf8.RuneError && n == 1 {
-			return in.bad(k, at, "the text isn't UTF-8: byte 0x%02X", in.data[at])
-		}
-		at += n
+	at := i + serde.InvalidUTF8(in.data[i:end])
+	if at < end {
+		return in.bad(k, at, "the text isn't UTF-8: byte 0x%02X", in.data[at])
 	}
 	return in.bad(k, i, "the text isn't UTF-8")
 }
@@ -119,7 +114,7 @@ func (in *input) decimal(dst []byte, o *op, from, end, k int) ([]byte, *fault) {
 		return nil, in.bad(k, from, "a decimal of %d bytes has more than %d digits", len(number), maxPrecision)
 	}
 	begin := len(dst)
-	dst = appendDecimal(dst, number, int(scale))
+	dst = serde.AppendDecimal(dst, number, int(scale))
 	return dst, in.copies(k, from, len(dst)-begin)
 }
 

@@ -2,10 +2,6 @@ package avro
 
 import (
 	"encoding/binary"
-	"math"
-	"math/big"
-	"math/bits"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -91,78 +87,4 @@ func withoutSigns(b []byte) []byte {
 		b = b[1:]
 	}
 	return b
-}
-
-// appendDecimal writes a number in two's complement, of at least one byte, exactly: 12.50. A scale below 0 stands for zeros at the end.
-func appendDecimal(dst, number []byte, scale int) []byte {
-	if len(number) > 16 {
-		return appendLongDecimal(dst, number, scale)
-	}
-	negative := number[0] >= 0x80
-	var high, low uint64
-	if negative {
-		high, low = math.MaxUint64, math.MaxUint64
-	}
-	for _, c := range number {
-		high, low = high<<8|low>>56, low<<8|uint64(c)
-	}
-	if negative {
-		dst = append(dst, '-')
-		var borrow uint64
-		low, borrow = bits.Sub64(0, low, 0)
-		high, _ = bits.Sub64(0, high, borrow)
-	}
-	var digits [39]byte // of 1<<127
-	at := len(digits)
-	for high > 0 {
-		var rest uint64
-		high, rest = high/1e19, high%1e19
-		low, rest = bits.Div64(rest, low, 1e19)
-		for range 19 {
-			at--
-			digits[at] = byte('0' + rest%10)
-			rest /= 10
-		}
-	}
-	var room [20]byte
-	first := strconv.AppendUint(room[:0], low, 10)
-	at -= len(first)
-	copy(digits[at:], first)
-	return appendPoint(dst, digits[at:], scale)
-}
-
-// appendLongDecimal takes time that grows faster than the length, which maxDecimal bounds.
-func appendLongDecimal(dst, number []byte, scale int) []byte {
-	x := new(big.Int).SetBytes(number)
-	if number[0] >= 0x80 {
-		x.Sub(x, new(big.Int).Lsh(big.NewInt(1), uint(8*len(number))))
-		x.Neg(x)
-		dst = append(dst, '-')
-	}
-	return appendPoint(dst, x.Append(nil, 10), scale)
-}
-
-// appendPoint writes digits with the last scale of them behind the point.
-func appendPoint(dst, digits []byte, scale int) []byte {
-	whole := len(digits) - scale
-	dst = slices.Grow(dst, len(digits)+max(scale, -scale)+2)
-	switch {
-	case scale > 0 && whole > 0:
-		dst = append(append(dst, digits[:whole]...), '.')
-		return append(dst, digits[whole:]...)
-	case scale > 0:
-		dst = append(dst, '0', '.')
-		for range -whole {
-			dst = append(dst, '0')
-		}
-		return append(dst, digits...)
-	}
-	dst = append(dst, digits...)
-	if len(digits) == 1 && digits[0] == '0' {
-		return dst
-	}
-	for range -scale {
-		dst = append(dst, '0')
-	}
-	return dst
 }

@@ -101,14 +101,7 @@ func CheckUTF8(data []byte) error {
 	if utf8.Valid(data) {
 		return nil
 	}
-	at := 0
-	for at < len(data) {
-		r, n := utf8.DecodeRune(data[at:])
-		if r == utf8.RuneError && n == 1 {
-			break
-		}
-		at += n
-	}
+	at := serde.InvalidUTF8(data)
 	return fmt.Errorf("byte 0x%02X at %d isn't UTF-8", data[at], at)
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
-	"math/big"
 	"strconv"
 	"time"
 
@@ -141,20 +140,7 @@ func (e *encoder) unscaled(v serde.Value, scale int) error {
 	if len(b) == 0 || len(b) > maxUnscaled {
 		return misfitf("a decimal has %d bytes, want 1 to %d", len(b), maxUnscaled)
 	}
-	if len(b) <= 8 {
-		x := int64(int8(b[0]))
-		for _, c := range b[1:] {
-			x = x<<8 | int64(c)
-		}
-		var digits [20]byte
-		e.scaled(strconv.AppendInt(digits[:0], x, 10), scale)
-		return nil
-	}
-	x := new(big.Int).SetBytes(b)
-	if b[0] >= 0x80 {
-		x.Sub(x, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
-	}
-	e.scaled(x.Append(nil, 10), scale)
+	e.number = serde.AppendDecimal(e.number[:0], b, scale)
 	return nil
 }
 
@@ -164,28 +150,7 @@ func (e *encoder) scaled(digits []byte, scale int) {
 	if digits[0] == '-' {
 		out, digits = append(out, '-'), digits[1:]
 	}
-	switch {
-	case scale > 0 && len(digits) <= scale:
-		out = append(out, "0."...)
-		out = zeros(out, scale-len(digits))
-		out = append(out, digits...)
-	case scale > 0:
-		whole := len(digits) - scale
-		out = append(out, digits[:whole]...)
-		out = append(append(out, '.'), digits[whole:]...)
-	case string(digits) == "0":
-		out = append(out, '0')
-	default:
-		out = zeros(append(out, digits...), -scale)
-	}
-	e.number = out
-}
-
-func zeros(dst []byte, n int) []byte {
-	for range n {
-		dst = append(dst, '0')
-	}
-	return dst
+	e.number = serde.AppendScaled(out, digits, scale)
 }
 
 // rescale makes e.number of a number's text with exactly the digits behind the point that scale says.

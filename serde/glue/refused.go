@@ -1,16 +1,10 @@
 package glue
 
 import (
-	"sync/atomic"
-	"time"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/millrace/millrace/internal/identity"
 )
-
-// renewEvery is the least time between two renewals of credentials that are refused: many schemas may be asked for at a time.
-const renewEvery = 10 * time.Second
 
 // refuses reports whether AWS Glue, or STS before it, doesn't take the credentials of a call.
 func refuses(code string) bool {
@@ -25,17 +19,13 @@ func refuses(code string) bool {
 // A login is what calls are signed with. It is safe for concurrent use.
 type login struct {
 	config  aws.Config
-	renewed atomic.Int64 // when credentials were last retrieved anew because of a refusal, in nanoseconds since 1970
+	renewal identity.Renewal
 }
 
 // refused lets the next call retrieve credentials anew if the code is a refusal of those that it had: the SDK renews what expires, but not
 // a key that was replaced. A nil login is somebody else's, who gave New its api.
 func (l *login) refused(code string) {
-	if l == nil || !refuses(code) {
-		return
-	}
-	now, last := time.Now().UnixNano(), l.renewed.Load()
-	if now-last >= int64(renewEvery) && l.renewed.CompareAndSwap(last, now) {
-		identity.Refused(l.config)
+	if l != nil && refuses(code) {
+		l.renewal.Refused(l.config)
 	}
 }

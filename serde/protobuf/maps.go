@@ -117,7 +117,7 @@ func (d *decoder) key(f *field, i, end int) (uint64, error) {
 	case len(text) > maxKey:
 		return 0, fail(i, "a key of %d bytes is longer than the limit of %d", len(text), maxKey)
 	case !utf8.Valid(text):
-		return 0, fail(i+invalid(text), "a key isn't UTF-8")
+		return 0, fail(i+serde.InvalidUTF8(text), "a key isn't UTF-8")
 	}
 	return uint64(i) | uint64(len(text))<<32, nil
 }

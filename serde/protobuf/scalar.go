@@ -136,22 +136,10 @@ func (d *decoder) scalar(name serde.Name, f *field, i, end int) (next int, err e
 		return end, nil
 	}
 	if text := d.src[i:end]; !utf8.Valid(text) {
-		return 0, fail(i+invalid(text), "the text isn't UTF-8")
+		return 0, fail(i+serde.InvalidUTF8(text), "the text isn't UTF-8")
 	}
 	d.w.Borrow(name, serde.String, i, end-i)
 	return end, nil
-}
-
-// invalid is where b stops being UTF-8.
-func invalid(b []byte) int {
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(b)
 }
 
 func (d *decoder) varint(name serde.Name, f *field, x uint64) {
