@@ -114,6 +114,22 @@ func (e *Expr) Eval(b *connector.Batch, i int) (v serde.Value, err error) {
 	return v, nil
 }
 
+// Value is Eval, but for an expression that is only a path (see Path): that isn't evaluated, and what isn't there is Missing, not an error.
+func (e *Expr) Value(b *connector.Batch, i int) (serde.Value, error) {
+	if !e.pure || e.root != "key" && e.root != "value" {
+		return e.Eval(b, i)
+	}
+	r := b.At(i)
+	v := r.Value
+	if e.root == "key" {
+		v = r.Key
+	}
+	if e.path != nil {
+		v = v.Get(e.path)
+	}
+	return v, nil
+}
+
 // Bool is Eval of a condition. A result that isn't true or false is an error.
 func (e *Expr) Bool(b *connector.Batch, i int) (ok bool, err error) {
 	f := e.begin(b, i)

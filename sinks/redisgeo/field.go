@@ -20,8 +20,6 @@ const (
 type field struct {
 	name string
 	expr *rule.Expr
-	root byte        // k or v: the expression is only a path below key or value; 0: it isn't
-	path *serde.Path // nil: the root itself
 }
 
 func newField(name, text string) (*field, error) {
@@ -29,36 +27,21 @@ func newField(name, text string) (*field, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	f := &field{name: name, expr: expr}
-	if path, root, ok := expr.Path(); ok && (root == "key" || root == "value") {
-		f.root, f.path = root[0], path
-	}
-	return f, nil
+	return &field{name, expr}, nil
 }
 
 // of is the field's value in the i-th record.
-func (f *field) of(b *connector.Batch, i int, r *connector.Record) (serde.Value, error) {
-	v := r.Value
-	switch f.root {
-	case 'v':
-	case 'k':
-		v = r.Key
-	default:
-		v, err := f.expr.Eval(b, i)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", f.name, err)
-		}
-		return v, err
+func (f *field) of(b *connector.Batch, i int) (serde.Value, error) {
+	v, err := f.expr.Value(b, i)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", f.name, err)
 	}
-	if f.path != nil {
-		v = v.Get(f.path)
-	}
-	return v, nil
+	return v, err
 }
 
 // appendName appends a member's name.
-func (f *field) appendName(dst []byte, b *connector.Batch, i int, r *connector.Record) ([]byte, error) {
-	v, err := f.of(b, i, r)
+func (f *field) appendName(dst []byte, b *connector.Batch, i int) ([]byte, error) {
+	v, err := f.of(b, i)
 	if err != nil {
 		return dst, err
 	}
@@ -76,8 +59,8 @@ func (f *field) appendName(dst []byte, b *connector.Batch, i int, r *connector.R
 }
 
 // appendDegrees appends a longitude or latitude as Redis reads it: the text of the JSON number, as it came.
-func (f *field) appendDegrees(dst []byte, limit float64, b *connector.Batch, i int, r *connector.Record) ([]byte, error) {
-	v, err := f.of(b, i, r)
+func (f *field) appendDegrees(dst []byte, limit float64, b *connector.Batch, i int) ([]byte, error) {
+	v, err := f.of(b, i)
 	if err != nil {
 		return dst, err
 	}
@@ -103,8 +86,8 @@ func (f *field) appendDegrees(dst []byte, limit float64, b *connector.Batch, i i
 const maxNumber = 40
 
 // order is the version of a record, for records that other partitions hold too.
-func (f *field) order(b *connector.Batch, i int, r *connector.Record) (int64, error) {
-	v, err := f.of(b, i, r)
+func (f *field) order(b *connector.Batch, i int) (int64, error) {
+	v, err := f.of(b, i)
 	if err != nil {
 		return 0, err
 	}

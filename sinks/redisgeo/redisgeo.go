@@ -121,7 +121,7 @@ const (
 func (s *Sink) Key(b *connector.Batch, i int) (uint64, bool) {
 	rows := s.scratch.Get().(*rows)
 	defer s.scratch.Put(rows)
-	text, err := s.member.appendName(rows.text[:0], b, i, b.At(i))
+	text, err := s.member.appendName(rows.text[:0], b, i)
 	if err == nil && !s.key.Constant() {
 		text = append(text, 0)
 		text, err = s.key.Append(text, b, i, 0)

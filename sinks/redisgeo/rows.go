@@ -80,19 +80,19 @@ func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) er
 	if x.set, err = s.set(rs, b, i); err != nil {
 		return err
 	}
-	x.member, err = rs.append(func(dst []byte) ([]byte, error) { return s.member.appendName(dst, b, i, r) })
+	x.member, err = rs.append(func(dst []byte) ([]byte, error) { return s.member.appendName(dst, b, i) })
 	if err != nil {
 		return err
 	}
 	if !remove {
 		x.longitude, err = rs.append(func(dst []byte) ([]byte, error) {
-			return s.longitude.appendDegrees(dst, maxLongitude, b, i, r)
+			return s.longitude.appendDegrees(dst, maxLongitude, b, i)
 		})
 		if err != nil {
 			return err
 		}
 		x.latitude, err = rs.append(func(dst []byte) ([]byte, error) {
-			return s.latitude.appendDegrees(dst, maxLatitude, b, i, r)
+			return s.latitude.appendDegrees(dst, maxLatitude, b, i)
 		})
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) er
 	if s.newest {
 		order := r.Timestamp
 		if s.version != nil {
-			if order, err = s.version.order(b, i, r); err != nil {
+			if order, err = s.version.order(b, i); err != nil {
 				return err
 			}
 		}
