@@ -41,6 +41,7 @@ type Connector struct {
 	trouble  atomic.Pointer[error]
 	draining atomic.Bool
 	routed   map[string]*route // by topic, under mu
+	inGroup  int               // partitions of all members, as far as known; under mu
 }
 
 // New makes a Connector that writes by a Loader.
@@ -175,10 +176,15 @@ func (c *Connector) drop(b *Batch) {
 
 // Assignments.
 
-// publish copies the map of owned partitions for readers without the lock. Called under mu.
+// publish copies the map of owned partitions for readers without the lock, and tells loaders how many they are. Called under mu.
 func (c *Connector) publish() {
 	parts := maps.Clone(c.owned)
 	c.parts.Store(&parts)
+	for _, r := range c.routes {
+		if s, ok := r.loader.(Shared); ok {
+			s.Share(len(parts), max(c.inGroup, len(parts)))
+		}
+	}
 }
 
 // route is the sink and the handlers of a topic. Called under mu.
@@ -216,6 +222,7 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 		if old := c.owned[a.Partition]; old != nil {
 			old.fence()
 		}
+		c.inGroup = max(a.InGroup, 0)
 		a.Connector, a.Plan, a.OnGap = c.name, c.plan, c.onGap
 		p := newPartition(c, a, r)
 		if r.stager != nil {

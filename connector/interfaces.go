@@ -52,6 +52,7 @@ type Assignment struct {
 	LogEnd    int64  // offset after its last record
 	Meta      string // what Offset.Meta was when Committed was stored
 	Recreated bool   // Committed is of a topic of the same name that was deleted since
+	InGroup   int    // partitions of all topics that the group reads, when this one was assigned; 0 if that isn't known
 
 	// What the Connector adds for a Stager.
 	Connector string    // its name
@@ -142,6 +143,10 @@ type Keyer interface {
 
 // A Limited is a Loader that says how it wants to be called.
 type Limited interface{ Limits() Limits }
+
+// A Shared is a Loader that wants to know its process's share of the group's partitions, such as for a rate that all processes have
+// together. Share is called before the first Load and after each change, one call at a time, and returns quickly. all is at least owned.
+type Shared interface{ Share(owned, all int) }
 
 // Limits of a Loader. Zero means the default.
 type Limits struct {

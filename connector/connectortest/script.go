@@ -150,7 +150,7 @@ func (c *Consumer) Assign(ps ...connector.Partition) {
 		a := connector.Assignment{
 			Partition: p, ClusterID: "script", Group: "script", TopicID: TopicID(), Epoch: c.epoch,
 			Committed: o.At, Start: o.At, Meta: o.Meta, LogStart: c.log.start[p], LogEnd: c.log.end(p),
-			Initial: c.log.start[p], Recreated: c.log.recreated[p],
+			Initial: c.log.start[p], Recreated: c.log.recreated[p], InGroup: len(c.log.records),
 		}
 		c.log.mu.Unlock()
 		if a.Committed < 0 {

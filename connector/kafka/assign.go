@@ -196,12 +196,19 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 		return nil, ps, err
 	}
 	topics := make(map[string]bool)
+	for _, name := range c.client.GetConsumeTopics() {
+		topics[name] = true
+	}
 	for _, p := range ps {
 		topics[p.Topic] = true
 	}
 	meta, err := c.admin.Metadata(ctx, slices.Collect(maps.Keys(topics))...)
 	if err != nil {
 		return nil, ps, err
+	}
+	inGroup := 0
+	for _, t := range meta.Topics {
+		inGroup += len(t.Partitions)
 	}
 	starts, startErr := listOffsets(ctx, c.client, ps, -2)
 	ends, endErr := listOffsets(ctx, c.client, ps, -1)
@@ -220,7 +227,7 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 			rest = append(rest, p)
 			continue
 		}
-		p.TopicID, p.LogStart, p.LogEnd = t.ID, start, end
+		p.TopicID, p.LogStart, p.LogEnd, p.InGroup = t.ID, start, end, inGroup
 		p.Committed, p.Start, p.Initial = -1, -1, -1
 		c.mu.Lock()
 		p.started = birth

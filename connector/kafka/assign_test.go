@@ -176,6 +176,23 @@ func TestRegexFindsTopicsLater(t *testing.T) {
 	if len(r.assigned) != 2 {
 		t.Errorf("assigned %v", r.assigned)
 	}
+	if n := r.assigned[connector.Partition{Topic: "db.b"}].InGroup; n != 2 {
+		t.Errorf("%d partitions are in the group, want those of both topics", n)
+	}
+}
+
+// A member knows how many partitions the others have.
+func TestPartitionsInGroup(t *testing.T) {
+	f := newFake(t, kfake.SeedTopics(3, "t", "u", "unread"))
+	a, b := read(t, f.config("t", "u")), read(t, f.config("t", "u"))
+	a.until("share", func() bool { return len(a.assigned) == 3 && len(b.assigned) == 3 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p, as := range b.assigned {
+		if as.InGroup != 6 {
+			t.Errorf("%s: %d partitions are in the group, want 6", p, as.InGroup)
+		}
+	}
 }
 
 // franz-go keeps a partition paused over revoke and assign.
