@@ -185,7 +185,8 @@ func TestRegexFindsTopicsLater(t *testing.T) {
 func TestPartitionsInGroup(t *testing.T) {
 	f := newFake(t, kfake.SeedTopics(3, "t", "u", "unread"))
 	a, b := read(t, f.config("t", "u")), read(t, f.config("t", "u"))
-	a.until("share", func() bool { return len(a.assigned) == 3 && len(b.assigned) == 3 })
+	b.until("share", func() bool { return len(b.assigned) == 3 })
+	a.until("share", func() bool { return len(a.assigned) == 3 })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p, as := range b.assigned {
