@@ -27,11 +27,19 @@ type lane struct {
 	wake   chan struct{} // capacity 1
 
 	// The lane goroutine's own.
-	retry     []item    // failed, in order
-	held      []item    // taken from the queue, waiting behind a failed one of their key
-	notBefore time.Time // of the next attempt
-	attempt   int       // failures in a row
-	wholesale bool      // the last call failed as a whole: nothing else is tried before retry
+	retry    []failed  // in order
+	held     []item    // taken from the queue, waiting behind a failed one of their key
+	attempts []uint8   // of the outputs that are tried again now
+	troubled bool      // something failed since retry was empty
+	row      int       // calls in a row that failed as a whole, or, without keys, in part
+	paused   time.Time // after such a one, nothing is tried before
+}
+
+// A failed output is tried again when its own wait is over: a key that fails for long slows no other.
+type failed struct {
+	item
+	attempt uint8 // failures of its key in a row, before
+	due     time.Time
 }
 
 // assignLanes starts the partition's lanes when it first needs them, and queues a batch's outputs.
@@ -123,7 +131,7 @@ func (l *lane) run(ctx context.Context) {
 			l.p.c.fail(fmt.Errorf("%s: %w", l.p.Partition, err))
 			return
 		}
-		l.settle(failed, again, whole, err)
+		l.settle(items, failed, again, whole, err)
 	}
 }
 
@@ -137,7 +145,16 @@ func (l *lane) finished() bool {
 func (l *lane) wait(ctx context.Context) bool {
 	var due <-chan time.Time
 	if len(l.retry) > 0 {
-		t := time.NewTimer(time.Until(l.notBefore))
+		next := l.retry[0].due
+		for _, f := range l.retry[1:] {
+			if f.due.Before(next) {
+				next = f.due
+			}
+		}
+		if next.Before(l.paused) {
+			next = l.paused
+		}
+		t := time.NewTimer(time.Until(next))
 		defer t.Stop()
 		due = t.C
 	}
@@ -150,23 +167,51 @@ func (l *lane) wait(ctx context.Context) bool {
 	return true
 }
 
-// take chooses the outputs of the next call: those to be tried again when their wait is over, else what
+// take chooses the outputs of the next call: those to be tried again whose wait is over, else what
 // has queued up, except behind a failed record.
 func (l *lane) take() (items []item, again bool) {
-	if len(l.retry) > 0 && !time.Now().Before(l.notBefore) {
-		n := l.fit(l.retry)
-		items, l.retry = l.retry[:n:n], l.retry[n:]
-		return items, true
-	}
-	if len(l.retry) > 0 && (l.wholesale || !l.keyed) {
+	now := time.Now()
+	if now.Before(l.paused) {
 		return nil, false
+	}
+	if items = l.due(now); len(items) > 0 {
+		return items, true
 	}
 	if len(l.retry) == 0 && len(l.held) == 0 {
 		return l.next(), false
 	}
+	if l.row > 0 && len(l.retry) > 0 {
+		return nil, false
+	}
+	return l.unblocked(), false
+}
+
+// due takes the failed outputs whose wait is over out of retry, none before an earlier one of its key.
+func (l *lane) due(now time.Time) (items []item) {
+	if len(l.retry) == 0 {
+		return nil
+	}
+	room, waiting := l.room(), map[uint64]bool{}
+	rest := l.retry[:0]
+	l.attempts = l.attempts[:0]
+	for _, f := range l.retry {
+		ordered := f.key != 0 || !l.keyed
+		if now.Before(f.due) || ordered && waiting[f.key] || !room.take(f.item) {
+			waiting[f.key] = true
+			rest = append(rest, f)
+			continue
+		}
+		items, l.attempts = append(items, f.item), append(l.attempts, f.attempt)
+	}
+	clear(l.retry[len(rest):])
+	l.retry = rest
+	return items
+}
+
+// unblocked takes what isn't behind a failed output of its key: first of those held back, then of the queue.
+func (l *lane) unblocked() (items []item) {
 	room := l.room()
 	blocked := l.blocked()
-	// Those held back come first, as far as their key is free again.
 	held := l.held[:0]
 	for _, it := range l.held {
 		if blocked[it.key] || !room.take(it) {
@@ -176,9 +221,11 @@ func (l *lane) take() (items []item, again bool) {
 		}
 		items = append(items, it)
 	}
+	clear(l.held[len(held):])
 	l.held = held
+	l.p.block(items, -1)
+	before := len(l.held)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	for len(l.queue) > 0 {
 		it := l.queue[0]
 		if it.key != 0 && blocked[it.key] {
@@ -190,15 +237,17 @@ func (l *lane) take() (items []item, again bool) {
 		}
 		l.queue = l.queue[1:]
 	}
-	return items, false
+	l.mu.Unlock()
+	l.p.block(l.held[before:], 1)
+	return items
 }
 
 // blocked are the keys of failed outputs.
 func (l *lane) blocked() map[uint64]bool {
 	keys := make(map[uint64]bool, len(l.retry))
-	for _, it := range l.retry {
-		if it.key != 0 {
-			keys[it.key] = true
+	for _, f := range l.retry {
+		if f.key != 0 {
+			keys[f.key] = true
 		}
 	}
 	return keys
@@ -244,7 +293,7 @@ func (r *room) take(it item) bool {
 }
 
 // load makes one call. It returns the items that aren't durable, and whether the call failed as a whole.
-func (l *lane) load(life context.Context, items []item) (failed []item, whole bool, err error) {
+func (l *lane) load(life context.Context, items []item) (rest []item, whole bool, err error) {
 	l.tape.Reset()
 	source := Source{Partition: l.p.Partition, TopicID: l.p.TopicID, Connector: l.p.c.name}
 	l.view = l.view[:0]
@@ -285,7 +334,7 @@ func (l *lane) oneByOne(ctx context.Context, view *Batch, items []item) error {
 }
 
 // sort acks what is durable, buries what never will be, and returns the rest.
-func (l *lane) sort(ctx context.Context, view *Batch, items []item) (failed []item, whole bool, cause error) {
+func (l *lane) sort(ctx context.Context, view *Batch, items []item) (rest []item, whole bool, cause error) {
 	acked, buried := items, []item(nil)
 	if view.failed != nil {
 		acked = make([]item, 0, len(items))
@@ -299,7 +348,7 @@ func (l *lane) sort(ctx context.Context, view *Batch, items []item) (failed []it
 				failures = append(failures, newFailure(&view.source, it.e.fetched, it.record(), StageLoad, err))
 				buried = append(buried, it)
 			default:
-				failed = append(failed, it)
+				rest = append(rest, it)
 				if cause == nil || ClassOf(err) > ClassOf(cause) {
 					cause = err
 				}
@@ -317,8 +366,9 @@ func (l *lane) sort(ctx context.Context, view *Batch, items []item) (failed []it
 		l.p.written(len(acked))
 		l.p.ledger.ack(acked)
 		l.p.ledger.ack(buried)
+		l.p.passBy()
 	}
-	return failed, false, cause
+	return rest, false, cause
 }
 
 // written counts records that are durable in the sink.
@@ -331,24 +381,58 @@ func (p *partition) written(n int) {
 }
 
 // settle plans the next attempt.
-func (l *lane) settle(failed []item, again, whole bool, err error) {
-	if len(failed) == 0 {
-		if len(l.retry) == 0 {
-			if l.attempt > 0 {
-				l.p.recovered()
-			}
-			l.attempt, l.wholesale = 0, false
+func (l *lane) settle(items, rest []item, again, whole bool, err error) {
+	if again {
+		l.p.block(items, -1)
+	}
+	if len(rest) == 0 {
+		if l.row = 0; len(l.retry) == 0 && l.troubled {
+			l.troubled = false
+			l.p.recovered()
 		}
 		return
 	}
-	if again {
-		l.retry = append(failed, l.retry...)
-	} else {
-		l.retry = append(l.retry, failed...)
-	}
-	l.wholesale = whole
+	l.p.block(rest, 1)
+	l.troubled = true
 	l.p.trouble(err)
-	l.p.countRetries(err, len(failed))
-	l.notBefore = time.Now().Add(l.p.c.retry.wait(l.attempt, err))
-	l.attempt++
+	l.p.countRetries(err, len(rest))
+	all := l.plan(items, rest, again, whole || !l.keyed, err)
+	if again {
+		l.retry = append(all, l.retry...)
+	} else {
+		l.retry = append(l.retry, all...)
+	}
+}
+
+// plan says when what is left of a call's items is due: together, and nothing else before, or each after its own failures.
+func (l *lane) plan(items, rest []item, again, together bool, err error) []failed {
+	now := time.Now()
+	if together {
+		l.paused = now.Add(l.p.c.retry.wait(l.row, err))
+		l.row++
+	} else {
+		l.row = 0
+	}
+	var waits [math.MaxUint8 + 1]time.Time // by attempt: those that failed together come together
+	all := make([]failed, 0, len(rest))
+	moved := map[uint64]bool{} // keys that got further
+	for i, it := range items {
+		if len(all) == len(rest) || it != rest[len(all)] {
+			moved[it.key] = true
+			continue
+		}
+		f := failed{item: it}
+		if again && (it.key == 0 || !moved[it.key]) {
+			f.attempt = l.attempts[i]
+		}
+		if !together {
+			if waits[f.attempt].IsZero() {
+				waits[f.attempt] = now.Add(l.p.c.retry.wait(int(f.attempt), err))
+			}
+			f.due = waits[f.attempt]
+			f.attempt = min(f.attempt, math.MaxUint8-1) + 1
+		}
+		all = append(all, f)
+	}
+	return all
 }

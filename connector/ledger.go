@@ -1,6 +1,9 @@
 package connector
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // A ledger knows which offsets of a partition are durable. Entries are in the order in
 // which they were read; the watermark is the first offset that isn't done yet.
@@ -10,7 +13,10 @@ type ledger struct {
 	head    int
 	at      int64         // next offset after all entries that are done
 	waiting int           // outputs not done
+	blocked int           // of them, those that failed and those behind them
 	changed chan struct{} // capacity 1: an entry was finished
+
+	stalled atomic.Int64 // bytes of entries of which only such outputs are left
 
 	// What windowed handlers still need.
 	hold    holding
@@ -31,6 +37,9 @@ type entry struct {
 	fetched []Record // the batch as it came; nil if a windowed handler made it
 	done    []uint64 // a bit per output
 	waiting int
+	blocked int   // of the outputs not done
+	bytes   int64 // of memory
+	stalled bool  // its bytes are in the ledger's
 	first   int64 // offset of the batch's first record
 	next    int64
 	sealed  bool   // what isn't an output is done
@@ -105,8 +114,32 @@ func (l *ledger) ack(items []item) {
 	l.release(finished)
 }
 
+// block counts outputs that failed, or wait behind one that did (by 1), or do no longer (by -1).
+func (l *ledger) block(items []item, by int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, it := range items {
+		it.e.blocked += by
+		l.blocked += by
+		l.weigh(it.e)
+	}
+}
+
+// weigh notes whether nothing of an entry is under way any more but what is blocked.
+func (l *ledger) weigh(e *entry) {
+	stalled := e.sealed && e.blocked > 0 && e.waiting == e.blocked
+	switch {
+	case stalled && !e.stalled:
+		l.stalled.Add(e.bytes)
+	case !stalled && e.stalled:
+		l.stalled.Add(-e.bytes)
+	}
+	e.stalled = stalled
+}
+
 func (l *ledger) settle(e *entry, n int, finished []*entry) []*entry {
 	e.waiting -= n
+	l.weigh(e)
 	if e.waiting > 0 {
 		return finished
 	}
@@ -139,6 +172,11 @@ func (l *ledger) release(finished []*entry) {
 			e.finish()
 		}
 	}
+	l.signal()
+}
+
+// signal says that there may be room for more.
+func (l *ledger) signal() {
 	select {
 	case l.changed <- struct{}{}:
 	default:
@@ -210,18 +248,19 @@ func (l *ledger) idle() bool {
 	return l.head == len(l.entries) && l.pending == 0
 }
 
-// load is the number of outputs under way.
-func (l *ledger) load() int {
+// load is the number of outputs not done, and of those that aren't blocked.
+func (l *ledger) load() (waiting, moving int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting
+	return l.waiting, l.waiting - l.blocked
 }
 
 // abandon gives back the memory of what will never be done. Nobody borrows it any more.
 func (l *ledger) abandon() {
 	l.mu.Lock()
 	rest := l.entries[l.head:]
-	l.entries, l.head, l.waiting = nil, 0, 0
+	l.entries, l.head, l.waiting, l.blocked = nil, 0, 0, 0
+	l.stalled.Store(0)
 	l.mu.Unlock()
 	for _, e := range rest {
 		if e.finish != nil && e.waiting > 0 {

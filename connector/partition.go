@@ -206,14 +206,36 @@ func (p *partition) hold(n int64) {
 func (p *partition) free(n int64) {
 	held := p.held.Add(-n)
 	queued := p.c.queued.Add(-n)
-	if held <= p.largest.Load() || queued+n > p.c.pool && queued <= p.c.pool {
-		select {
-		case p.c.hungry <- struct{}{}:
-		default:
-		}
+	if p.hungry() || queued+n > p.c.pool && queued <= p.c.pool {
+		p.c.feed()
 	}
 	if low := p.low.Load(); low > 0 && held < low && p.low.CompareAndSwap(low, 0) {
 		p.c.command(func() { p.c.resume(p) })
+	}
+}
+
+// hungry reports whether the partition has less than a fetch to work on. What is only held for failed records is none.
+func (p *partition) hungry() bool {
+	return p.held.Load()-p.ledger.stalled.Load() <= p.largest.Load()
+}
+
+// block tells the ledger of outputs that are blocked, or no longer.
+func (p *partition) block(items []item, by int) {
+	if len(items) == 0 {
+		return
+	}
+	p.ledger.block(items, by)
+	p.passBy()
+}
+
+// passBy lets the partition go on where only blocked outputs are left of what it holds.
+func (p *partition) passBy() {
+	if p.ledger.stalled.Load() == 0 {
+		return
+	}
+	p.ledger.signal()
+	if p.hungry() {
+		p.c.feed()
 	}
 }
 
@@ -401,7 +423,7 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 		}
 		return p.stage.relieve(ctx)
 	}
-	e := &entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next}
+	e := &entry{outputs: pass.outputs, fetched: b.records, first: b.firstOffset(), next: b.source.Next, bytes: b.source.Bytes + values}
 	e.finish = func() {
 		pass.recycle(e.outputs, nil)
 		free()
@@ -438,7 +460,7 @@ func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	// Handle no further ahead than the lanes can use, or the budget allows: raw batches are smaller than handled ones.
 	ahead := 4 * len(p.lanes) * p.route.limits.Records
 	for {
-		if n := p.ledger.load(); n == 0 || n <= ahead && !p.c.full() {
+		if waiting, moving := p.ledger.load(); waiting == 0 || moving <= ahead && !p.c.full() {
 			return nil
 		}
 		select {

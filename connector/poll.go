@@ -87,12 +87,20 @@ func (c *Connector) needed() bool {
 		if !p.reading || p.low.Load() > 0 {
 			continue
 		}
-		if p.held.Load() <= p.largest.Load() {
+		if p.hungry() {
 			return true
 		}
 		busy = true
 	}
 	return !busy
+}
+
+// feed lets the poller look whether a partition needs records.
+func (c *Connector) feed() {
+	select {
+	case c.hungry <- struct{}{}:
+	default:
+	}
 }
 
 // idle waits. A command ends the wait: an assignment shows that the brokers answer again.
