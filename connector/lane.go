@@ -51,13 +51,12 @@ func (p *partition) assignLanes(ctx context.Context, e *entry, view *Batch) {
 	for i := range e.outputs {
 		r := &e.outputs[i]
 		it := item{e: e, i: int32(i), bytes: int32(min(len(r.RawKey)+len(r.RawValue), math.MaxInt32))}
-		n := 0
+		n := i * len(p.lanes) / len(e.outputs) // neighbours fill a call
 		if keyer != nil {
 			if key, ok := keyer.Key(view, i); ok {
 				it.key = max(key, 1)
+				n = int(it.key >> 32 % uint64(len(p.lanes))) // the high bits: sinks may use the low ones
 			}
-			// The high bits choose the lane: sinks may use the low ones.
-			n = int(it.key >> 32 % uint64(len(p.lanes)))
 		}
 		p.sorted[n] = append(p.sorted[n], it)
 	}
@@ -317,17 +316,24 @@ func (l *lane) load(life context.Context, items []item) (rest []item, whole bool
 	return l.sort(life, view, items)
 }
 
-// oneByOne finds out which records are refused when a call is refused for ever as a whole.
+// oneByOne finds out which records are refused when a call is refused for ever as a whole. Behind one that is tried again, those of its key wait.
 func (l *lane) oneByOne(ctx context.Context, view *Batch, items []item) error {
 	view.failed = nil
+	waiting := map[uint64]error{} // by key
 	for i, it := range items {
-		one := &Batch{source: view.source, tape: l.tape, records: []Record{*it.record()}}
-		err := l.p.route.loader.Load(ctx, one)
+		err := waiting[it.key]
 		if err == nil {
-			err = one.Err(0)
+			one := &Batch{source: view.source, tape: l.tape, records: []Record{*it.record()}}
+			if err = l.p.route.loader.Load(ctx, one); err == nil {
+				err = one.Err(0)
+			}
 		}
-		if err != nil {
-			view.Fail(i, err)
+		if err == nil {
+			continue
+		}
+		view.Fail(i, err)
+		if ClassOf(err) != Permanent && (it.key != 0 || !l.keyed) {
+			waiting[it.key] = err
 		}
 	}
 	return ctx.Err()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,6 +72,41 @@ func testHotKey(t *testing.T, keys int, limits connector.Limits) {
 				t.Fatalf("%s became durable, %d of its key is next", v, next[key])
 			}
 			next[key]++
+		}
+	})
+}
+
+// A call that is refused for ever is taken apart. Of a key whose record is only busy, no later record is written before it.
+func TestTakenApartInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSink()
+		s.whole = func(call int) error {
+			if call == 1 {
+				return connector.Permanent.Wrap(errors.New("one of them is refused"))
+			}
+			return nil
+		}
+		busy := 0
+		s.fail = func(r *connector.Record, attempt int) error {
+			if text(r.Value) == "v0" && attempt <= 3 {
+				busy = s.calls
+			}
+			if busy == s.calls && string(r.RawKey) == "k0" {
+				return errors.New("busy")
+			}
+			return nil
+		}
+		log := connectortest.NewLog()
+		log.Append(p0, numbered(9)...) // of k0 v0 and v7, of k1 v1 and v8
+		r := start(t, log, loading(keyed{s}))
+		r.consumer.Assign(p0)
+		r.waitCommitted(p0, 9)
+		got := s.values()
+		if at0, at7 := slices.Index(got, "v0"), slices.Index(got, "v7"); len(got) != 9 || at7 < at0 {
+			t.Errorf("written in the order %v", got)
+		}
+		if s.attempts["v8"] != 2 {
+			t.Errorf("v8, whose key isn't busy, was sent %d times, want 2", s.attempts["v8"])
 		}
 	})
 }
