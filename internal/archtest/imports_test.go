@@ -113,7 +113,7 @@ var sdks = []sdk{
 	{"github.com/goccy/go-yaml", []string{"connector/config"}},
 	{"github.com/invopop/jsonschema", []string{"connector/config"}},
 	{"github.com/aws", []string{"sinks/s3", "internal/identity", "internal/secretsmanager", "connector/kafka", "sinks/redisgeo", "serde/glue",
-		"internal/awsjson", "internal/bucket", "sinks/eventbridge", "sinks/dynamodb"}},
+		"internal/awserror", "internal/awsjson", "internal/bucket", "sinks/eventbridge", "sinks/dynamodb"}},
 	{"github.com/bufbuild/protocompile", []string{"serde/protobuf", "serde/registry", "serde/confluent", "serde/glue"}},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"serde/jsonschema", "serde/registry", "serde/confluent", "serde/glue"}},
 	{"github.com/linkedin/goavro", nil},
@@ -124,7 +124,7 @@ var sdks = []sdk{
 }
 
 // Modules that any sink may import.
-var shared = []string{"golang.org/x/sync", "github.com/klauspost/compress", "github.com/expr-lang/expr"}
+var shared = []string{"golang.org/x/sync", "golang.org/x/time", "github.com/klauspost/compress", "github.com/expr-lang/expr"}
 
 var programs = []string{"cmd", "examples", "bench", "testbed"}
 

@@ -1,7 +1,6 @@
 package awsjson
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,7 +8,9 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,10 +74,15 @@ func Connect(ctx context.Context, s *Service, who identity.Config, o Options) (*
 	}
 	c := &Client{service: s, options: o, config: found, role: who.AssumeRole.ARN, url: o.Endpoint}
 	if c.url == "" {
-		c.url = "https://" + s.Host + "." + found.Region + "." + Domain(found.Region)
+		c.url = s.url(found.Region)
 	}
 	c.sign = newSigner(s.Signing, found.Region, o.Everywhere)
 	return c, nil
+}
+
+// url is that of AWS in a Region.
+func (s *Service) url(region string) string {
+	return "https://" + s.Host + "." + region + "." + Domain(region)
 }
 
 // Region is the one that is called.
@@ -93,32 +99,35 @@ func (c *Client) Close() error {
 func (c *Client) Call(ctx context.Context, operation string, body, reply []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	request, err := c.request(ctx, operation, body)
+	lent := &loan{bytes: body}
+	defer lent.end()
+	request, err := c.request(ctx, operation, lent)
 	if err != nil {
-		return reply, c.failure(operation, nil, err)
+		return reply, c.failure(operation, err)
 	}
 	response, err := c.config.HTTPClient.Do(request)
 	if err != nil {
-		return reply, c.failure(operation, nil, err)
+		return reply, c.failure(operation, err)
 	}
 	defer response.Body.Close()
 	from := len(reply)
 	reply, err = read(reply, response)
 	if err != nil {
-		return reply[:from], c.failure(operation, nil, fmt.Errorf("read the answer: %w", err))
+		return reply[:from], c.failure(operation, fmt.Errorf("read the answer: %w", err))
 	}
 	if response.StatusCode != http.StatusOK {
-		a := answerOf(response, reply[from:])
-		return reply[:from], c.failure(operation, a, nil)
+		return reply[:from], c.refused(operation, answerOf(response, reply[from:]))
 	}
 	return reply, nil
 }
 
-func (c *Client) request(ctx context.Context, operation string, body []byte) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+func (c *Client) request(ctx context.Context, operation string, body *loan) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, body.reader())
 	if err != nil {
 		return nil, err
 	}
+	request.ContentLength = int64(len(body.bytes))
+	request.GetBody = func() (io.ReadCloser, error) { return body.reader(), nil } // net/http asks where nothing of the first was sent
 	request.Header["Content-Type"] = []string{"application/x-amz-json-" + c.service.Version}
 	request.Header["X-Amz-Target"] = []string{c.service.Target + "." + operation}
 	request.Header["Accept-Encoding"] = []string{"identity"} // answers are short
@@ -127,18 +136,60 @@ func (c *Client) request(ctx context.Context, operation string, body []byte) (*h
 	if err != nil {
 		return nil, err
 	}
-	hash := sha256.Sum256(body)
+	hash := sha256.Sum256(body.bytes)
 	if err := c.sign(request, hash[:], keys); err != nil {
 		return nil, fmt.Errorf("sign the request: %w", err)
 	}
 	return request, nil
 }
 
+// A loan is bytes that are taken back: net/http may read a request's body for a while after its Do has returned.
+type loan struct {
+	mu    sync.Mutex
+	bytes []byte
+	ended bool
+}
+
+func (l *loan) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+}
+
+func (l *loan) reader() io.ReadCloser { return &borrower{from: l} }
+
+var errEnded = errors.New("the call is over")
+
+// A borrower reads a loan from its beginning.
+type borrower struct {
+	from *loan
+	at   int
+}
+
+func (b *borrower) Read(dst []byte) (int, error) {
+	b.from.mu.Lock()
+	defer b.from.mu.Unlock()
+	switch {
+	case b.from.ended:
+		return 0, errEnded
+	case b.at == len(b.from.bytes):
+		return 0, io.EOF
+	}
+	n := copy(dst, b.from.bytes[b.at:])
+	b.at += n
+	return n, nil
+}
+
+func (b *borrower) Close() error { return nil }
+
 var errLong = errors.New("it is longer than " + strconv.Itoa(maxReply>>20) + " MiB")
 
 // read appends an answer to dst, and checks the checksum that DynamoDB sends with it.
 func read(dst []byte, response *http.Response) ([]byte, error) {
 	from := len(dst)
+	if n := response.ContentLength; n > 0 && n <= maxReply {
+		dst = slices.Grow(dst, int(n)+1) // one more, for the end to be seen
+	}
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]
@@ -156,7 +207,7 @@ func read(dst []byte, response *http.Response) ([]byte, error) {
 		}
 	}
 	want, err := strconv.ParseUint(response.Header.Get("X-Amz-Crc32"), 10, 32)
-	if err == nil && crc32.ChecksumIEEE(dst[from:]) != uint32(want) {
+	if err == nil && uint64(crc32.ChecksumIEEE(dst[from:])) != want {
 		return dst, errors.New("its checksum is wrong: bytes were changed on their way")
 	}
 	return dst, nil

@@ -1,101 +1,33 @@
 package awsjson
 
 import (
-	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
-
-	smithy "github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/awserror"
 	"github.com/millrace/millrace/internal/identity"
 )
 
 // A Verdict is what an error code means for the connector, with a hint for the person who reads it.
-type Verdict struct {
-	Class connector.Class
-	Hint  string
-}
-
-const (
-	retryable = connector.Retryable
-	systemic  = connector.Systemic
-
-	expiredHint = "the credentials have expired: renew them, and start again if they came from the environment or a file"
-	keyHint     = "AWS doesn't know the access key: look at where credentials come from"
-	clockHint   = "the secret key isn't that of the access key, or this machine's clock is wrong"
-)
-
-// verdicts by the codes that all services share ("Common errors" of each API reference) and those of STS. What is neither here nor in the service's own
-// table is retryable if its status says so, else systemic: nothing is ever dropped for an answer that nobody knows.
-var verdicts = map[string]Verdict{
-	"ThrottlingException":      {retryable, "AWS limits the requests of the account"},
-	"Throttling":               {retryable, "AWS limits the requests of the account"},
-	"ThrottledException":       {retryable, "AWS limits the requests of the account"},
-	"TooManyRequestsException": {retryable, "AWS limits the requests of the account"},
-	"RequestLimitExceeded":     {retryable, "AWS limits the requests of the account"},
-	"SlowDown":                 {retryable, "AWS limits the requests of the account"},
-	"InternalFailure":          {retryable, ""},
-	"InternalError":            {retryable, ""},
-	"InternalException":        {retryable, ""},
-	"InternalServerError":      {retryable, ""},
-	"InternalServerException":  {retryable, ""},
-	"InternalServiceException": {retryable, ""},
-	"ServiceUnavailable":       {retryable, ""},
-	"RequestTimeout":           {retryable, ""},
-	"RequestTimeoutException":  {retryable, ""},
-
-	"ExpiredToken":                        {systemic, expiredHint},
-	"ExpiredTokenException":               {systemic, expiredHint},
-	"RequestExpired":                      {systemic, "this machine's clock is wrong, or the credentials have expired"},
-	"InvalidSignatureException":           {systemic, clockHint},
-	"SignatureDoesNotMatch":               {systemic, clockHint},
-	"IncompleteSignature":                 {systemic, clockHint},
-	"IncompleteSignatureException":        {systemic, clockHint},
-	"InvalidClientTokenId":                {systemic, keyHint},
-	"InvalidAccessKeyId":                  {systemic, keyHint},
-	"UnrecognizedClientException":         {systemic, keyHint},
-	"MissingAuthenticationToken":          {systemic, "the request had no signature: look at where credentials come from"},
-	"MissingAuthenticationTokenException": {systemic, "the request had no signature: look at where credentials come from"},
-	"OptInRequired":                       {systemic, "the account isn't signed up for the service, or not in this Region"},
-	"SubscriptionRequiredException":       {systemic, "the account isn't signed up for the service"},
-	"UnknownOperationException":           {systemic, "is endpoint the right service?"},
-}
-
-// doubted are the codes by which credentials are refused: the next call retrieves them anew.
-var doubted = map[string]bool{
-	"ExpiredToken": true, "ExpiredTokenException": true, "InvalidSignatureException": true, "SignatureDoesNotMatch": true,
-	"InvalidClientTokenId": true, "InvalidAccessKeyId": true, "UnrecognizedClientException": true,
-}
+type Verdict = awserror.Verdict
 
 // An Answer is what a service said instead of success. Its Body is the caller's.
 type Answer struct {
 	Status        int
 	Code, Message string
 	Body          []byte
-	id            string
-	wait          time.Duration
+	header        http.Header
 }
 
 // Error is the code and the message.
 func (a *Answer) Error() string {
-	text := a.Code
-	if text == "" {
-		text = strconv.Itoa(a.Status) + " " + http.StatusText(a.Status)
-	}
-	if m := strings.TrimSpace(a.Message); m != "" && m != a.Code {
-		text += ": " + strings.TrimSuffix(m, ".")
-	}
-	if a.id != "" {
-		text += " (request " + a.id + ")"
+	text := awserror.Text(a.Status, a.Code, a.Message)
+	if id := a.header.Get("X-Amzn-Requestid"); id != "" {
+		text += " (request " + id + ")"
 	}
 	return text
 }
@@ -106,14 +38,15 @@ func Refusal(err error) *Answer {
 	return a
 }
 
+// answerOf copies body.
 func answerOf(r *http.Response, body []byte) *Answer {
-	a := &Answer{Status: r.StatusCode, Body: append([]byte(nil), body...), id: r.Header.Get("X-Amzn-Requestid"), wait: retryAfter(r.Header)}
+	a := &Answer{Status: r.StatusCode, Body: append([]byte(nil), body...), header: r.Header}
 	var fields struct {
 		Type    string `json:"__type"`
 		Code    string `json:"code"`
 		Message string `json:"message"` // or Message: the case of names doesn't count
 	}
-	if json.Unmarshal(body, &fields) != nil {
+	if len(body) > 0 && json.Unmarshal(body, &fields) != nil { // a proxy's
 		fields.Message = fmt.Sprintf("%.200q", body)
 	}
 	a.Message = fields.Message
@@ -132,111 +65,44 @@ func codeOf(text string) string {
 	return text[strings.LastIndexByte(text, '#')+1:]
 }
 
-// A failed error has a text of its own, with what it came of behind it.
-type failed struct {
-	text string
-	err  error
+// refused is the error of an answer.
+func (c *Client) refused(operation string, a *Answer) error {
+	if awserror.Doubted(a.Code) {
+		c.renewal.Refused(c.config)
+	}
+	return c.judge(operation, a.Code, a.Status).Wrap(c.said(operation, a.Error()), a, a.header)
 }
 
-func (e *failed) Error() string { return e.text }
-func (e *failed) Unwrap() error { return e.err }
-
-// failure gives the error of a call its class, and says what was called and what can be changed. a is nil if there was no answer.
-func (c *Client) failure(operation string, a *Answer, err error) error {
+// failure is the error of a call that got no answer.
+func (c *Client) failure(operation string, err error) error {
 	var v Verdict
 	var text string
-	var wait time.Duration
-	switch unknown, unsigned := errors.AsType[*identity.Error](err); {
-	case a != nil:
-		if doubted[a.Code] {
-			c.renewal.Refused(c.config)
-		}
-		v, text, err, wait = c.judge(operation, a), a.Error(), a, a.wait
-	case unsigned:
-		v, text = c.judgeIdentity(unknown)
-	default:
-		v, text = c.judgeConnection(err)
+	if unknown, ok := errors.AsType[*identity.Error](err); ok {
+		v, text = awserror.Identity(unknown, c.role)
+	} else {
+		v, text = awserror.Connection(err, c.options.Endpoint, "the way to AWS")
 	}
-	text = fmt.Sprintf("%s on %s: %s", operation, c.options.Place, text)
-	if v.Hint != "" {
-		text += " (" + v.Hint + ")"
-	}
-	err = v.Class.Wrap(&failed{text, err})
-	if wait > 0 {
-		err = connector.WithWait(wait, err)
-	}
-	return err
+	return v.Wrap(c.said(operation, text), err, nil)
+}
+
+func (c *Client) said(operation, text string) string {
+	return fmt.Sprintf("%s on %s: %s", operation, c.options.Place, text)
 }
 
 // Judge is the verdict on a code that came with no status, such as that of one entry of a request.
 func (c *Client) Judge(operation, code string) Verdict {
-	return c.judge(operation, &Answer{Status: http.StatusBadRequest, Code: code})
+	return c.judge(operation, code, http.StatusBadRequest)
 }
 
-func (c *Client) judge(operation string, a *Answer) Verdict {
-	if v, ok := c.service.Verdicts[a.Code]; ok {
-		return v
-	}
-	if v, ok := verdicts[a.Code]; ok {
-		return v
-	}
+func (c *Client) judge(operation, code string, status int) Verdict {
+	v, ok := c.service.Verdicts[code]
 	switch {
-	case strings.HasPrefix(a.Code, "AccessDenied") || strings.HasPrefix(a.Code, "NotAuthorized") || a.Status == http.StatusForbidden:
-		return Verdict{systemic, fmt.Sprintf("the credentials need %s:%s on %s", c.service.Signing, operation, c.options.Place)}
-	case a.Status >= http.StatusInternalServerError || a.Status == http.StatusTooManyRequests || a.Status == http.StatusRequestTimeout:
-		return Verdict{Class: retryable}
+	case ok:
+		return v
+	case strings.HasPrefix(code, "AccessDenied"), strings.HasPrefix(code, "NotAuthorized"), code == "" && status == http.StatusForbidden:
+		return Verdict{Class: connector.Systemic, Hint: fmt.Sprintf("the credentials need %s:%s on %s", c.service.Signing, operation, c.options.Place)}
+	case code == "UnknownOperationException":
+		return Verdict{Class: connector.Systemic, Hint: "is endpoint " + c.service.Name + "?"}
 	}
-	return Verdict{Class: systemic}
-}
-
-// judgeIdentity is the verdict where there were no credentials to sign with.
-func (c *Client) judgeIdentity(err *identity.Error) (Verdict, string) {
-	text, status, code := err.Error(), 0, ""
-	if reply, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && reply.Response != nil && reply.Response.Response != nil {
-		status = reply.HTTPStatusCode()
-	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		code = api.ErrorCode()
-		text = code + ": " + strings.TrimSuffix(api.ErrorMessage(), ".")
-	}
-	v, known := verdicts[code]
-	if !known && status < http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
-		v = Verdict{systemic, "give this process credentials (a role of the pod or instance, AWS_PROFILE, the environment), or set access_key and secret_key"}
-		if c.role != "" {
-			v.Hint = "look at assume_role: the trust policy of " + c.role + ", external_id, and whether the process's own credentials may call sts:AssumeRole"
-		}
-	}
-	return v, "no credentials: " + text
-}
-
-// judgeConnection is the verdict where nothing was answered.
-func (c *Client) judgeConnection(err error) (Verdict, string) {
-	if sent, ok := errors.AsType[*url.Error](err); ok {
-		err = sent.Err
-	}
-	text, at := err.Error(), "look at region, "+c.config.Region+", and at the way to AWS"
-	if c.options.Endpoint != "" {
-		at = "look at endpoint, " + c.options.Endpoint
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return Verdict{Class: retryable}, context.Canceled.Error()
-	case errors.Is(err, context.DeadlineExceeded):
-		return Verdict{retryable, at}, "no answer in time"
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return Verdict{systemic, at + ": the server speaks http, not https"}, text
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return Verdict{systemic, "AWS_CA_BUNDLE names a file with the authorities that may sign the server's certificate"}, text
-	}
-	return Verdict{retryable, at}, text
-}
-
-// retryAfter is how long a server asks to be left alone (RFC 9110, section 10.2.3).
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
+	return awserror.Of(code, status)
 }

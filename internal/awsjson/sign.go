@@ -8,6 +8,7 @@ import (
 	"github.com/aws/smithy-go/aws-http-auth/credentials"
 	"github.com/aws/smithy-go/aws-http-auth/sigv4"
 	"github.com/aws/smithy-go/aws-http-auth/sigv4a"
+	"github.com/aws/smithy-go/aws-http-auth/v4"
 )
 
 // A signer signs a request whose body has a SHA-256.
@@ -15,19 +16,29 @@ type signer func(r *http.Request, hash []byte, keys aws.Credentials) error
 
 func newSigner(service, region string, everywhere bool) signer {
 	if everywhere {
-		s := sigv4a.New()
+		s := sigv4a.New(alike)
 		return func(r *http.Request, hash []byte, keys aws.Credentials) error {
 			return s.SignRequest(&sigv4a.SignRequestInput{
 				Request: r, PayloadHash: hash, Credentials: identified(keys), Service: service, RegionSet: []string{"*"},
 			})
 		}
 	}
-	s := sigv4.New()
+	s := sigv4.New(alike)
 	return func(r *http.Request, hash []byte, keys aws.Credentials) error {
 		return s.SignRequest(&sigv4.SignRequestInput{
 			Request: r, PayloadHash: hash, Credentials: identified(keys), Service: service, Region: region,
 		})
 	}
+}
+
+// alike signs the headers that AWS's SDKs sign and the IAM User Guide asks for ("Create a signed AWS API request").
+func alike(o *v4.SignerOptions) { o.HeaderRules = headers{} }
+
+type headers struct{}
+
+// IsSigned is for the name of a header in lower case.
+func (headers) IsSigned(name string) bool {
+	return name == "host" || name == "content-type" || strings.HasPrefix(name, "x-amz-")
 }
 
 func identified(k aws.Credentials) credentials.Credentials {

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
@@ -10,16 +9,6 @@ import (
 
 	"github.com/millrace/millrace/internal/chain"
 )
-
-// crc is the CRC-32C of p as S3 writes it: base64 of four bytes, big-endian.
-func crc(p chain.Bytes) string {
-	table := crc32.MakeTable(crc32.Castagnoli) // made once: the package keeps it
-	var sum uint32
-	for _, b := range p {
-		sum = crc32.Update(sum, table, b)
-	}
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
-}
 
 // crcFromHex is the checksum of a link as S3 writes it; nil if it has none.
 func crcFromHex(digits string) *string {

@@ -1,156 +1,59 @@
 package s3
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-	"strings"
+	"context"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
-	"github.com/millrace/millrace/connector/secret"
-	"github.com/millrace/millrace/internal/identity"
+	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 )
 
 // Connection is the settings by which a bucket is reached, and those of every object that is put there.
-type Connection struct {
-	// Name of the bucket, or the ARN of an access point. Required.
-	Bucket string `yaml:"bucket"`
-	// AWS Region of the bucket. Empty: what the environment of the AWS SDK says (AWS_REGION, or the profile's), and us-east-1 where
-	// endpoint is set.
-	Region string `yaml:"region"`
-	// URL of an S3-compatible store or a VPC endpoint, https or http. Empty: that of AWS in region. The environment's (AWS_ENDPOINT_URL) doesn't count.
-	Endpoint string `yaml:"endpoint"`
-	// Whether the bucket's name stands in the path of a request and not in the host's name. Many S3-compatible stores want that.
-	PathStyle bool `yaml:"path_style"`
-	// Profile of the AWS SDK's shared configuration files. Empty: AWS_PROFILE, or its default.
-	Profile string `yaml:"profile"`
-	// Access key of an S3-compatible store. Empty: credentials are found as the AWS SDK does (roles of pods and instances, environment, profile).
-	AccessKey secret.Text `yaml:"access_key"`
-	// Secret key to access_key.
-	SecretKey secret.Text `yaml:"secret_key"`
-	// IAM role to write as.
-	AssumeRole AssumeRole `yaml:"assume_role"`
-	// Account that has to own the bucket, 12 digits. If it is another's, every request is denied.
-	ExpectedBucketOwner string `yaml:"expected_bucket_owner"`
-	// Encryption of what is put. Empty: the bucket's own, which on AWS is at least SSE-S3.
-	Encryption Encryption `yaml:"encryption"`
-	// Canned ACL, such as bucket-owner-full-control. Empty: none is sent, as buckets without ACLs want it. Needs s3:PutObjectAcl.
-	ACL string `yaml:"acl"`
-	// What protects bytes on their way: crc32c, which S3 keeps with the object; or none, for stores that don't know it, and the SHA-256 of the
-	// signature does, at more CPU.
-	Checksum string `yaml:"checksum"`
-}
+type Connection = bucket.Connection
 
 // AssumeRole is the role that STS is asked for.
-type AssumeRole = identity.AssumeRole
+type AssumeRole = bucket.AssumeRole
 
 // Encryption is how S3 keeps objects.
-type Encryption struct {
-	// sse_s3 (keys of S3), sse_kms (a key of KMS) or dsse_kms (two layers).
-	Type string `yaml:"type" short:"true"`
-	// ARN or id of the KMS key. Empty: the one that AWS manages for S3. The writer needs kms:GenerateDataKey and kms:Decrypt.
-	KMSKey string `yaml:"kms_key"`
-	// Whether S3 makes keys from one of the bucket's, which saves requests to KMS. Otherwise the bucket's setting counts.
-	BucketKey bool `yaml:"bucket_key"`
-}
+type Encryption = bucket.Encryption
 
-// The values of encryption.type and checksum.
-const (
-	sseS3   = "sse_s3"
-	sseKMS  = "sse_kms"
-	dsseKMS = "dsse_kms"
-
-	checksumCRC  = "crc32c"
-	checksumNone = "none"
-)
-
-func defaultConnection() Connection { return Connection{Checksum: checksumCRC} }
-
-// identity is as whom the bucket is written.
-func (c *Connection) identity() identity.Config {
-	return identity.Config{Region: c.Region, Profile: c.Profile, AccessKey: c.AccessKey, SecretKey: c.SecretKey, AssumeRole: c.AssumeRole}
-}
-
-// place names the bucket in messages.
-func (c *Connection) place() string { return "s3://" + c.Bucket }
-
-// What AWS takes (Amazon S3 User Guide, "General purpose bucket naming rules", which old buckets and other stores widen).
+// What is done to objects, and the right that it needs.
 var (
-	bucketNames  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$`)
-	accessPoints = regexp.MustCompile(`^arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[/:][a-z0-9-]{3,50}$`)
-	accounts     = regexp.MustCompile(`^\d{12}$`)
+	opList     = bucket.Operation{Verb: "list", Right: "s3:ListBucket"}
+	opGet      = bucket.Operation{Verb: "get", Right: "s3:GetObject"}
+	opHead     = bucket.Operation{Verb: "look at", Right: "s3:GetObject"}
+	opPut      = bucket.Operation{Verb: "put", Right: "s3:PutObject"}
+	opCreate   = bucket.Operation{Verb: "create an upload of", Right: "s3:PutObject"}
+	opPart     = bucket.Operation{Verb: "upload a part of", Right: "s3:PutObject"}
+	opComplete = bucket.Operation{Verb: "complete", Right: "s3:PutObject"}
+	opTag      = bucket.Operation{Verb: "tag", Right: "s3:PutObjectTagging"}
+	opParts    = bucket.Operation{Verb: "look at the upload of", Right: "s3:ListMultipartUploadParts"}
+	opAbort    = bucket.Operation{Verb: "abort the upload of", Right: "s3:AbortMultipartUpload"}
+	opBury     = bucket.Operation{Verb: "put dead letters into", Right: "s3:PutObject"}
 )
 
-// validate checks everything that can be checked without a connection.
-func (c *Connection) validate() []error {
-	var acls []string
-	for _, a := range types.ObjectCannedACL("").Values() {
-		acls = append(acls, string(a))
-	}
-	errs := []error{
-		c.validateBucket(), identity.CheckURL("endpoint", c.Endpoint), c.identity().Validate(), c.Encryption.validate(),
-		oneOf("acl", c.ACL, acls...), oneOf("checksum", c.Checksum, checksumCRC, checksumNone),
-	}
-	refuse := func(when bool, format string, args ...any) {
-		if when {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	refuse(c.Checksum == "", "checksum is empty; it must be one of crc32c, none")
-	refuse(c.ExpectedBucketOwner != "" && c.Endpoint == "" && !accounts.MatchString(c.ExpectedBucketOwner),
-		"expected_bucket_owner is %q; it must be an account of 12 digits", c.ExpectedBucketOwner)
-	return errs
+// Codes that calls are decided by.
+const (
+	codeNoSuchKey    = "NoSuchKey"
+	codeNoSuchUpload = "NoSuchUpload"
+	codeInvalidPart  = "InvalidPart"
+)
+
+// verdicts on codes that are about the settings of objects.
+var verdicts = map[string]bucket.Verdict{
+	"InvalidStorageClass": {Class: connector.Systemic, Hint: "look at storage_class"},
+	"InvalidTag":          {Class: connector.Systemic, Hint: "look at tags"},
+	"KeyTooLongError":     {Class: connector.Systemic, Hint: "look at path and prefix"},
+	"EntityTooLarge":      {Class: connector.Systemic, Hint: "lower rotate.size"},
+	"EntityTooSmall":      {Class: connector.Systemic, Hint: "raise part_size: this store wants larger parts"},
+	"InvalidObjectState":  {Class: connector.Systemic, Hint: "it was moved to an archive: restore it, and keep rules of the bucket off the links"},
+	"NotImplemented":      {Class: connector.Systemic, Hint: "this store lacks what the request asks for: look at checksum, acl, encryption, storage_class and tags"},
 }
 
-func (c *Connection) validateBucket() error {
-	switch b := c.Bucket; {
-	case b == "":
-		return errors.New("bucket is missing: the bucket to write to")
-	case strings.Contains(b, "://"):
-		return fmt.Errorf("bucket is %q; it must be the name alone: put folders into path", b)
-	case strings.HasSuffix(b, "--x-s3"):
-		return fmt.Errorf("bucket %q is a directory bucket, which doesn't list keys in their order: links need a general purpose bucket", b)
-	case !bucketNames.MatchString(b) && !accessPoints.MatchString(b):
-		return fmt.Errorf("bucket is %q; it must be the name of a bucket or the ARN of an access point", b)
+// connect makes the client of valid settings.
+func connect(ctx context.Context, c *Connection) (*bucket.Bucket, error) {
+	b, err := c.Connect(ctx)
+	if err == nil {
+		b.Verdicts = verdicts
 	}
-	return nil
-}
-
-func (e *Encryption) validate() error {
-	if err := oneOf("encryption.type", e.Type, sseS3, sseKMS, dsseKMS); err != nil {
-		return err
-	}
-	switch {
-	case e.KMSKey != "" && e.Type != sseKMS && e.Type != dsseKMS:
-		return errors.New("encryption.kms_key needs encryption.type sse_kms or dsse_kms")
-	case e.BucketKey && e.Type != sseKMS:
-		return errors.New("encryption.bucket_key needs encryption.type sse_kms")
-	}
-	return nil
-}
-
-// oneOf checks a setting that may be empty.
-func oneOf(name, value string, allowed ...string) error {
-	if value == "" {
-		return nil
-	}
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s is %q; it must be one of %s", name, value, strings.Join(allowed, ", "))
-}
-
-// storageClasses are those that an object can be put into.
-func storageClasses() []string {
-	var all []string
-	for _, s := range []types.StorageClass{
-		types.StorageClassStandard, types.StorageClassReducedRedundancy, types.StorageClassStandardIa, types.StorageClassOnezoneIa,
-		types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassGlacier, types.StorageClassDeepArchive,
-	} {
-		all = append(all, string(s))
-	}
-	return all
+	return b, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/letter"
 	"github.com/millrace/millrace/internal/lines"
@@ -27,7 +28,7 @@ type DeadLetterConfig struct {
 
 // DefaultDeadLetterConfig is the settings that a file need not name.
 func DefaultDeadLetterConfig() DeadLetterConfig {
-	return DeadLetterConfig{Connection: defaultConnection(), Path: "{connector}/{topic}/", Compression: string(lines.None)}
+	return DeadLetterConfig{Connection: bucket.DefaultConnection(), Path: "{connector}/{topic}/", Compression: string(lines.None)}
 }
 
 // letterName is an object's name below path, without the random digits.
@@ -43,7 +44,7 @@ func (c DeadLetterConfig) Validate() error {
 }
 
 func (c DeadLetterConfig) compile() (*DeadLetter, error) {
-	errs := c.validate()
+	errs := []error{c.Connection.Validate()}
 	codec, err := lines.NewCodec(lines.Compression(c.Compression), 0)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("compression: %w", err))
@@ -67,7 +68,7 @@ func (c DeadLetterConfig) compile() (*DeadLetter, error) {
 
 // A DeadLetter puts the failures of a call into an object of its own, one line of JSON each. It is safe for concurrent use.
 type DeadLetter struct {
-	bucket      *bucket
+	bucket      *bucket.Bucket
 	path        *template.Template
 	codec       *lines.Codec
 	extension   string
@@ -82,7 +83,7 @@ func (c DeadLetterConfig) Open(ctx context.Context) (*DeadLetter, error) {
 	if err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	if d.bucket, err = c.connect(ctx); err != nil {
+	if d.bucket, err = connect(ctx, &c.Connection); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -112,8 +113,8 @@ func (d *DeadLetter) Bury(ctx context.Context, fs []connector.Failure) error {
 	}
 	for _, e := range envelopes {
 		body := d.codec.Append(nil, e.lines.Bytes())
-		if err := d.bucket.put(ctx, e.key, body, d.contentType, false); err != nil {
-			return d.bucket.failure(opBury, e.key, err)
+		if err := d.bucket.Send(ctx, e.key, body, d.contentType, false); err != nil {
+			return d.bucket.Failure(opBury, e.key, err)
 		}
 	}
 	return nil

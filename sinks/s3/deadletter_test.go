@@ -63,7 +63,7 @@ func lettersOf(t testing.TB, d *double) map[string][]letter.Letter {
 func TestBury(t *testing.T) {
 	bucket := newDouble(t)
 	d := openDead(t, deadConfig(bucket.URL, func(c *DeadLetterConfig) {
-		c.ACL, c.Encryption.Type, c.ExpectedBucketOwner = "bucket-owner-full-control", sseS3, "123456789012"
+		c.ACL, c.Encryption.Type, c.ExpectedBucketOwner = "bucket-owner-full-control", "sse_s3", "123456789012"
 	}))
 	fs := []connector.Failure{
 		failedAt("cars", 7, []byte("k"), []byte("{x\n")), failedAt("vans", 1, nil, nil), failedAt("cars", 9, []byte{}, []byte{0xff, 0, 0xc3}), failedAt("cars", 8, nil, []byte("null")),

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 
 	"github.com/millrace/millrace/connector/secret"
@@ -335,6 +336,6 @@ func staged(t testing.TB, s *store, key, body string) *chain.Object {
 }
 
 func hexCRC(p chain.Bytes) string {
-	sum := crc(p)
+	sum := bucket.CRC(p...)
 	return crcToHex(&sum)
 }

@@ -9,6 +9,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 )
 
@@ -25,10 +26,10 @@ type lifecycle struct {
 
 // inspect returns warnings. It is a courtesy: where rules can't be read, or a store has none, it is silent.
 func (l lifecycle) inspect(ctx context.Context) ([]string, error) {
-	bound, cancel := bounded(ctx, callTimeout, 0)
+	bound, cancel := bucket.Bounded(ctx, bucket.CallTimeout, 0)
 	defer cancel()
-	out, err := l.client.GetBucketLifecycleConfiguration(bound, &awss3.GetBucketLifecycleConfigurationInput{Bucket: &l.Bucket, ExpectedBucketOwner: l.owner})
-	if answerOf(err).code == "NoSuchLifecycleConfiguration" {
+	out, err := l.Client.GetBucketLifecycleConfiguration(bound, &awss3.GetBucketLifecycleConfigurationInput{Bucket: l.Name, ExpectedBucketOwner: l.Owner})
+	if bucket.AnswerOf(err).Code == "NoSuchLifecycleConfiguration" {
 		return l.judge(nil), nil
 	}
 	if err != nil {
@@ -47,7 +48,7 @@ func (l lifecycle) judge(rules []types.LifecycleRule) []string {
 			continue
 		}
 		prefix := rulePrefix(r)
-		name := fmt.Sprintf("lifecycle rule %q of %s", aws.ToString(r.ID), l.place())
+		name := fmt.Sprintf("lifecycle rule %q of %s", aws.ToString(r.ID), l.Place())
 		if a := r.AbortIncompleteMultipartUpload; a != nil && overlap(prefix, l.data) {
 			cleaned = cleaned || strings.HasPrefix(l.data, prefix)
 			if days := aws.ToInt32(a.DaysAfterInitiation); days < leastAbort {
@@ -62,7 +63,7 @@ func (l lifecycle) judge(rules []types.LifecycleRule) []string {
 	}
 	if !cleaned {
 		notes = append(notes, fmt.Sprintf("%s has no lifecycle rule that aborts incomplete uploads below %q: what crashed processes leave stays, invisible, and costs storage. "+
-			"Add AbortIncompleteMultipartUpload with %d days or more", l.place(), l.data, leastAbort))
+			"Add AbortIncompleteMultipartUpload with %d days or more", l.Place(), l.data, leastAbort))
 	}
 	return notes
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/connector/secret"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/chain/chaintest"
 	"github.com/millrace/millrace/internal/letter"
@@ -47,7 +48,7 @@ func as(user *testbed.S3, bucket string, change ...func(*Config)) Config {
 
 // TestRealChain: the store is as chains need it, with checksums and without.
 func TestRealChain(t *testing.T) {
-	for _, checksum := range []string{checksumCRC, checksumNone} {
+	for _, checksum := range []string{bucket.ChecksumCRC, bucket.ChecksumNone} {
 		t.Run(checksum, func(t *testing.T) {
 			server := testbed.S3Server(t)
 			chaintest.Run(t, chaintest.Harness{
@@ -275,7 +276,7 @@ func TestRealSettings(t *testing.T) {
 // try does what a connector does: it claims the chain, puts an object, and reads it.
 func try(t *testing.T, c Config) error {
 	s := openStore(t, c)
-	if _, err := chain.Claim(t.Context(), s, c.place(), "", "main", chain.Owner{Connector: "c", Group: "g", Cluster: "k"}); err != nil {
+	if _, err := chain.Claim(t.Context(), s, c.Place(), "", "main", chain.Owner{Connector: "c", Group: "g", Cluster: "k"}); err != nil {
 		return err
 	}
 	o := object("a/b")
@@ -336,7 +337,9 @@ func TestRealDeadLetter(t *testing.T) {
 // TestRealRole writes as a role that STS was asked for.
 func TestRealRole(t *testing.T) {
 	moto := testbed.Moto(t)
-	c := fresh(t, moto, assuming(moto.Endpoint))
+	c := fresh(t, moto, func(c *Config) {
+		c.AssumeRole.ARN, c.AssumeRole.Endpoint = "arn:aws:iam::123456789012:role/lake", moto.Endpoint
+	})
 	s := openStore(t, c)
 	o := staged(t, s, "a/b", "rows")
 	if err := s.Complete(t.Context(), o, false); err != nil {
@@ -345,7 +348,7 @@ func TestRealRole(t *testing.T) {
 	if sight, err := s.Look(t.Context(), o); sight != chain.Ours || err != nil {
 		t.Errorf("sight %v, %v", sight, err)
 	}
-	found, err := s.client.Options().Credentials.Retrieve(t.Context())
+	found, err := s.Client.Options().Credentials.Retrieve(t.Context())
 	if err != nil || found.SessionToken == "" || found.AccessKeyID == moto.AccessKey {
 		t.Errorf("credentials of %s, %v", found.AccessKeyID, err)
 	}

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/lines"
 	"github.com/millrace/millrace/internal/staging"
@@ -65,7 +69,7 @@ type Rotate = staging.Rotate
 // DefaultConfig is the settings that a file need not name.
 func DefaultConfig() Config {
 	return Config{
-		Connection:   defaultConnection(),
+		Connection:   bucket.DefaultConnection(),
 		Chain:        staging.DefaultChain,
 		Path:         "{topic}/partition={partition}/",
 		Time:         staging.DefaultTime(),
@@ -94,8 +98,10 @@ func (c Config) Validate() error {
 
 // options are the settings as a stager takes them, but for the store.
 func (c Config) options() (o staging.Options, err error) {
-	errs := append(c.validate(), staging.CheckLinks(c.Prefix, c.Chain), c.Rotate.Validate(), c.validateParts(), c.validateTags(),
-		oneOf("storage_class", c.StorageClass, storageClasses()...))
+	errs := []error{
+		c.Connection.Validate(), staging.CheckLinks(c.Prefix, c.Chain), c.Rotate.Validate(), c.validateParts(), c.validateTags(),
+		validateClass(c.StorageClass),
+	}
 	if c.MaxOpenFiles < 1 {
 		errs = append(errs, fmt.Errorf("max_open_files is %d; it must be 1 or more", c.MaxOpenFiles))
 	}
@@ -111,7 +117,7 @@ func (c Config) options() (o staging.Options, err error) {
 		return staging.Options{}, err
 	}
 	return staging.Options{
-		Place: c.place(), Prefix: staging.Prefix(c.Prefix, c.Path), Chain: c.Chain,
+		Place: c.Place(), Prefix: staging.Prefix(c.Prefix, c.Path), Chain: c.Chain,
 		Path: path, Unique: unique, Extension: format.Extension() + codec.Extension(),
 		Format: format, Codec: codec,
 		Rotation: c.Rotate.Rotation(), MaxOpen: c.MaxOpenFiles, PartSize: int64(c.PartSize),
@@ -129,6 +135,22 @@ func (c Config) validateParts() error {
 		return fmt.Errorf("rotate.size is %s; S3 takes objects of up to 5TiB", c.Rotate.Size)
 	}
 	return nil
+}
+
+// validateClass checks that an object can be put into a storage class.
+func validateClass(class string) error {
+	classes := []types.StorageClass{
+		types.StorageClassStandard, types.StorageClassReducedRedundancy, types.StorageClassStandardIa, types.StorageClassOnezoneIa,
+		types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassGlacier, types.StorageClassDeepArchive,
+	}
+	if class == "" || slices.Contains(classes, types.StorageClass(class)) {
+		return nil
+	}
+	names := make([]string, len(classes))
+	for i, c := range classes {
+		names[i] = string(c)
+	}
+	return fmt.Errorf("storage_class is %q; it must be one of %s", class, strings.Join(names, ", "))
 }
 
 func (c Config) format() (lines.Format, error) {
@@ -182,7 +204,7 @@ func (c Config) OpenChain(ctx context.Context) (chain.Place, error) {
 
 // open makes the store of a valid Config.
 func (c Config) open(ctx context.Context) (*store, error) {
-	client, err := c.connect(ctx)
+	client, err := connect(ctx, &c.Connection)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +213,7 @@ func (c Config) open(ctx context.Context) (*store, error) {
 		plain = "application/octet-stream"
 	}
 	return &store{
-		bucket: client, storageClass: c.StorageClass, contentType: contentType(c.Compression, plain), tags: c.Tags, rangeTags: c.RangeTags,
+		Bucket: client, storageClass: c.StorageClass, contentType: contentType(c.Compression, plain), tags: c.Tags, rangeTags: c.RangeTags,
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/sinks/sinktest"
@@ -24,7 +25,7 @@ import (
 // variants of the sink that have to keep its promises.
 var variants = map[string]func(*Config){
 	"zstd, tags":         func(c *Config) { c.Compression, c.RangeTags, c.Tags = "zstd", true, map[string]string{"a": "b"} },
-	"plain, no checksum": func(c *Config) { c.Compression, c.Checksum = "none", checksumNone },
+	"plain, no checksum": func(c *Config) { c.Compression, c.Checksum = "none", bucket.ChecksumNone },
 	"snappy, no tails":   func(c *Config) { c.Compression, c.Path = "snappy", "{topic}/{value.key}/{partition}-{position}" },
 }
 

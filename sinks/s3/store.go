@@ -11,12 +11,13 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 )
 
 // A store is a bucket as chains use it. It is safe for concurrent use.
 type store struct {
-	*bucket
+	*bucket.Bucket
 	storageClass string
 	contentType  string
 	tags         map[string]string
@@ -33,15 +34,15 @@ var (
 
 // List returns keys in the order of their bytes, as general purpose buckets list them (API reference, ListObjectsV2).
 func (s *store) List(ctx context.Context, prefix, after string, max int) ([]string, bool, error) {
-	ctx, cancel := bounded(ctx, callTimeout, 0)
+	ctx, cancel := bucket.Bounded(ctx, bucket.CallTimeout, 0)
 	defer cancel()
-	in := &awss3.ListObjectsV2Input{Bucket: &s.Bucket, Prefix: &prefix, MaxKeys: aws.Int32(int32(max)), ExpectedBucketOwner: s.owner}
+	in := &awss3.ListObjectsV2Input{Bucket: s.Name, Prefix: &prefix, MaxKeys: aws.Int32(int32(max)), ExpectedBucketOwner: s.Owner}
 	if after != "" {
 		in.StartAfter = &after
 	}
-	out, err := s.client.ListObjectsV2(ctx, in)
+	out, err := s.Client.ListObjectsV2(ctx, in)
 	if err != nil {
-		return nil, false, s.failure(opList, prefix, err)
+		return nil, false, s.Failure(opList, prefix, err)
 	}
 	keys := make([]string, len(out.Contents))
 	for i := range out.Contents {
@@ -52,7 +53,7 @@ func (s *store) List(ctx context.Context, prefix, after string, max int) ([]stri
 
 // Get reads a link.
 func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := bounded(ctx, callTimeout, 0)
+	ctx, cancel := bucket.Bounded(ctx, bucket.CallTimeout, 0)
 	defer cancel()
 	from, err := s.Open(ctx, key)
 	if err != nil {
@@ -61,10 +62,10 @@ func (s *store) Get(ctx context.Context, key string) ([]byte, error) {
 	defer from.Close()
 	body, err := readAtMost(from, chain.MaxLink)
 	if errors.Is(err, errTooLong) {
-		return nil, connector.Systemic.Errorf("get %s/%s: %w", s.place(), key, err)
+		return nil, connector.Systemic.Errorf("get %s/%s: %w", s.Place(), key, err)
 	}
 	if err != nil {
-		return nil, s.failure(opGet, key, err)
+		return nil, s.Failure(opGet, key, err)
 	}
 	return body, nil
 }
@@ -81,58 +82,58 @@ func readAtMost(from io.Reader, most int64) ([]byte, error) {
 
 // Open begins to read an object, whose body is bounded by ctx alone.
 func (s *store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	out, err := s.client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &s.Bucket, Key: &key, ExpectedBucketOwner: s.owner})
-	switch a := answerOf(err); {
+	out, err := s.Client.GetObject(ctx, &awss3.GetObjectInput{Bucket: s.Name, Key: &key, ExpectedBucketOwner: s.Owner})
+	switch a := bucket.AnswerOf(err); {
 	case err == nil:
 		return out.Body, nil
-	case a.code == codeNoSuchKey || a.status == http.StatusNotFound && a.unnamed():
+	case a.Code == codeNoSuchKey || a.Status == http.StatusNotFound && a.Unnamed():
 		return nil, s.missing(opGet, key)
-	case a.denied():
+	case a.Denied():
 		return nil, s.decide(ctx, opGet, key, err)
 	}
-	return nil, s.failure(opGet, key, err)
+	return nil, s.Failure(opGet, key, err)
 }
 
 // decide finds out what a denial of key means. Without s3:ListBucket, S3 denies what isn't there too (API reference, GetObject and
 // HeadObject), so a list is asked. It returns ErrMissing, or an error that says which right is needed.
-func (s *store) decide(ctx context.Context, o operation, key string, denied error) error {
+func (s *store) decide(ctx context.Context, o bucket.Operation, key string, denied error) error {
 	keys, _, err := s.List(ctx, key, "", 1)
 	switch {
 	case err == nil && (len(keys) == 0 || keys[0] != key):
 		return s.missing(o, key)
 	case err == nil:
-		return s.failure(o, key, denied)
+		return s.Failure(o, key, denied)
 	case isDenied(err):
-		return connector.Systemic.Errorf("%w: s3:ListBucket on %s is needed, without which nobody can tell what is denied from what isn't there", err, s.Bucket)
+		return connector.Systemic.Errorf("%w: s3:ListBucket on %s is needed, without which nobody can tell what is denied from what isn't there", err, *s.Name)
 	}
 	return err // it says more than the denial: HEAD has no body, and so no reason
 }
 
 func isDenied(err error) bool {
-	a := answerOf(err)
-	return a.denied()
+	a := bucket.AnswerOf(err)
+	return a.Denied()
 }
 
-func (s *store) missing(o operation, key string) error {
-	return fmt.Errorf("%s %s/%s: %w", o.verb, s.place(), key, chain.ErrMissing)
+func (s *store) missing(o bucket.Operation, key string) error {
+	return fmt.Errorf("%s %s/%s: %w", o.Verb, s.Place(), key, chain.ErrMissing)
 }
 
-func (s *store) exists(o operation, key string) error {
-	return fmt.Errorf("%s %s/%s: %w", o.verb, s.place(), key, chain.ErrExists)
+func (s *store) exists(o bucket.Operation, key string) error {
+	return fmt.Errorf("%s %s/%s: %w", o.Verb, s.Place(), key, chain.ErrExists)
 }
 
 // Put puts a link, or whatever else is written once.
 func (s *store) Put(ctx context.Context, key string, body []byte) error {
-	err := s.put(ctx, key, body, "application/json", true)
-	switch a := answerOf(err); {
+	err := s.Send(ctx, key, body, "application/json", true)
+	switch a := bucket.AnswerOf(err); {
 	case err == nil:
 		return nil
-	case a.status == http.StatusPreconditionFailed:
+	case a.Status == http.StatusPreconditionFailed:
 		return s.exists(opPut, key)
-	case a.status == http.StatusNotImplemented:
-		return fmt.Errorf("put %s/%s with If-None-Match: %w (%s)", s.place(), key, errors.ErrUnsupported, a.text)
+	case a.Status == http.StatusNotImplemented:
+		return fmt.Errorf("put %s/%s with If-None-Match: %w (%s)", s.Place(), key, errors.ErrUnsupported, a.Text)
 	}
-	return s.failure(opPut, key, err)
+	return s.Failure(opPut, key, err)
 }
 
 // Look says what is visible under an object's key: the tail in the metadata tells whose it is.
@@ -164,20 +165,20 @@ func (s *store) Stat(ctx context.Context, key string) (chain.Stat, error) {
 }
 
 func (s *store) head(ctx context.Context, key string, checksum bool) (*awss3.HeadObjectOutput, error) {
-	bound, cancel := bounded(ctx, callTimeout, 0)
+	bound, cancel := bucket.Bounded(ctx, bucket.CallTimeout, 0)
 	defer cancel()
-	in := &awss3.HeadObjectInput{Bucket: &s.Bucket, Key: &key, ExpectedBucketOwner: s.owner}
-	if checksum && s.Checksum == checksumCRC {
+	in := &awss3.HeadObjectInput{Bucket: s.Name, Key: &key, ExpectedBucketOwner: s.Owner}
+	if checksum && s.Checksum == bucket.ChecksumCRC {
 		in.ChecksumMode = "ENABLED"
 	}
-	out, err := s.client.HeadObject(bound, in)
-	switch a := answerOf(err); {
+	out, err := s.Client.HeadObject(bound, in)
+	switch a := bucket.AnswerOf(err); {
 	case err == nil:
 		return out, nil
-	case a.status == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		return nil, s.missing(opHead, key)
-	case a.status >= 300 && a.status < 500: // HEAD has no body: what is wrong, only another call says
+	case a.Status >= 300 && a.Status < 500: // HEAD has no body: what is wrong, only another call says
 		return nil, s.decide(ctx, opHead, key, err)
 	}
-	return nil, s.failure(opHead, key, err)
+	return nil, s.Failure(opHead, key, err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/bucket"
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/chain/chaintest"
 )
@@ -50,7 +51,7 @@ func (d *double) only(t *testing.T, op string) *request {
 // everything sets what headers can say.
 func everything(c *Config) {
 	c.ExpectedBucketOwner, c.ACL, c.StorageClass = "123456789012", "bucket-owner-full-control", "STANDARD_IA"
-	c.Encryption = Encryption{Type: sseKMS, KMSKey: "key-1", BucketKey: true}
+	c.Encryption = Encryption{Type: bucket.SSEKMS, KMSKey: "key-1", BucketKey: true}
 	c.Tags, c.RangeTags = map[string]string{"team": "a b&c", "env": "x"}, true
 }
 
@@ -95,7 +96,7 @@ func TestRequests(t *testing.T) {
 		"X-Amz-Meta-Millrace-Tail": "1f0a93c2", "X-Amz-Meta-Millrace-Link": "tel%C3%A9/_millrace/main/c/t/0/12",
 	}))
 	all[1].wants(t, map[string]string{
-		"X-Amz-Expected-Bucket-Owner": "123456789012", "X-Amz-Checksum-Crc32c": crc(chain.Bytes{[]byte("rows")}), "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
+		"X-Amz-Expected-Bucket-Owner": "123456789012", "X-Amz-Checksum-Crc32c": bucket.CRC([]byte("rows")), "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
 		"Content-Length": "4", "X-Amz-Sdk-Checksum-Algorithm": "", "X-Amz-Acl": "", "Content-Encoding": "",
 	})
 	if all[1].body != "rows" || all[1].query.Get("partNumber") != "1" || all[1].query.Get("uploadId") != o.Upload {
@@ -116,9 +117,9 @@ func TestRequests(t *testing.T) {
 		}
 		all[0].wants(t, map[string]string{
 			"X-Amz-Expected-Bucket-Owner": "123456789012", "If-None-Match": condition, "X-Amz-Mp-Object-Size": "4",
-			"X-Amz-Checksum-Crc32c": crc(chain.Bytes{[]byte("rows")}), "X-Amz-Checksum-Type": "FULL_OBJECT",
+			"X-Amz-Checksum-Crc32c": bucket.CRC([]byte("rows")), "X-Amz-Checksum-Type": "FULL_OBJECT",
 		})
-		for _, want := range []string{"<ETag>&#34;part1&#34;</ETag>", "<PartNumber>1</PartNumber>", "<ChecksumCRC32C>" + crc(chain.Bytes{[]byte("rows")}) + "<"} {
+		for _, want := range []string{"<ETag>&#34;part1&#34;</ETag>", "<PartNumber>1</PartNumber>", "<ChecksumCRC32C>" + bucket.CRC([]byte("rows")) + "<"} {
 			if !strings.Contains(all[0].body, want) {
 				t.Errorf("%s isn't in %s", want, all[0].body)
 			}
@@ -161,7 +162,7 @@ func TestRequests(t *testing.T) {
 // Without settings and checksums nothing is sent that a simple store might not know.
 func TestPlainRequests(t *testing.T) {
 	d := newDouble(t)
-	s := openStore(t, config(d.URL, func(c *Config) { c.Checksum, c.Compression, c.Format = checksumNone, "none", "raw" }))
+	s := openStore(t, config(d.URL, func(c *Config) { c.Checksum, c.Compression, c.Format = bucket.ChecksumNone, "none", "raw" }))
 	o := staged(t, s, "a", strings.Repeat("rows", 5000))
 	if err := s.Complete(t.Context(), o, false); err != nil {
 		t.Fatal(err)
