@@ -32,6 +32,7 @@ func registry() *config.Registry {
 		config.Handler("drop", handlers.DefaultDrop),
 		config.Handler("mask", handlers.DefaultMask),
 		config.Handler("flatten", handlers.DefaultFlatten),
+		config.Handler("event_pattern", handlers.DefaultEventPattern),
 	)
 }
 
@@ -77,17 +78,39 @@ func TestFile(t *testing.T) {
 	expect(t, "failures", failed, nil)
 }
 
+// A pattern is the same as a text, as JSON that is YAML, and as YAML's own maps and lists.
+func TestFormsOfAPattern(t *testing.T) {
+	for _, form := range []string{
+		`'{"detail": {"value": {"kind": ["1", null, {"prefix": "a"}], "n": [{"numeric": [">", 1.5]}], "ok": [true]}}}'`,
+		`{pattern: {"detail": {"value": {"kind": ["1", null, {"prefix": "a"}], "n": [{"numeric": [">", 1.5]}], "ok": [true]}}}}`,
+		`{pattern: {detail: {value: {kind: ['1', ~, {prefix: a}], n: [{numeric: ['>', 1.5]}], ok: [true]}}}}`,
+	} {
+		choices, err := parse(t, "- event_pattern: "+form)
+		if err != nil {
+			t.Errorf("%s: %v", form, err)
+			continue
+		}
+		out, failed := through(t, "cars", []connector.Handler{open(t, choices[0].Config.(opener))},
+			R{Key: "a", Value: `{"kind":"1","n":2,"ok":true}`}, R{Key: "b", Value: `{"kind":1,"n":2,"ok":true}`}, R{Key: "c", Value: `{"kind":null,"n":2,"ok":true}`},
+			R{Key: "d", Value: `{"kind":"ab","n":1.5,"ok":true}`}, R{Key: "e", Value: `{"kind":"ab","n":1.51,"ok":true}`}, R{Key: "f", Value: `{"kind":"1","n":2,"ok":"true"}`})
+		expect(t, form, out, []string{`0.0 "a"`, `2.0 "c"`, `4.0 "e"`})
+		expect(t, form, failed, nil)
+	}
+}
+
 func TestFileErrors(t *testing.T) {
 	for _, c := range []struct{ list, want string }{
 		{`- filter: !value.bad`, `quote it`},
 		{`- filter: lat != 0`, `unknown name lat`},
 		{`- fliter: value.x`, `did you mean "filter"?`},
-		{`- aggregate: {}`, `it has drop, filter, flatten, map, mask, rename, set`},
+		{`- aggregate: {}`, `it has drop, event_pattern, filter, flatten, map, mask, rename, set`},
 		{`- map: {car: value., km: 1}`, "test.yaml:4:14: car: rule \"value.\""},
 		{`- mask: {value.phone: md5}`, `is none of redact, keep_last and hmac`},
 		{`- mask: {value.vin: {method: hmac, key: short}}`, `hmac needs a key of at least 16 bytes`},
 		{`- flatten: {path: value.a, to: b}`, `"to"`},
 		{`- drop: []`, `drop needs at least one name`},
+		{`- event_pattern: {pattern: {detail: {value: {n: 1}}}}`, `detail.value.n`},
+		{`- event_pattern: {pattern: {account: ["1"]}}`, `not known before the event is sent`},
 	} {
 		_, err := parse(t, c.list)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

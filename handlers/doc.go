@@ -2,7 +2,7 @@
 // for handlers written in Go.
 //
 // The rules are Config structs, one for each key of a file's list of handlers:
-// Filter, Map, Set, Drop, Rename, Mask and Flatten. Validate compiles their
+// Filter, Map, Set, Drop, Rename, Mask, Flatten and EventPattern. Validate compiles their
 // expressions, Open makes the connector.Handler. Expressions are texts such as
 // "value.distance_m / 1000"; their names are key, value, headers, topic,
 // partition, offset, timestamp (milliseconds), id and connector.
@@ -15,6 +15,7 @@
 //	- rename: {car: car_id}
 //	- drop: [started]
 //	- mask: {value.phone: keep_last, value.vin: {method: hmac, key: "${MASK_KEY}"}}
+//	- event_pattern: '{"detail": {"value": {"eventType": ["suspiciousActivity"]}}}'
 //
 // What is read stands with its root (value.phone); what is made is named without
 // one, because only the value has fields that can be made.

@@ -155,3 +155,23 @@ func ExampleFunc() {
 	// k: {"a":1}
 	// {"a":1}
 }
+
+// What no rule of the event bus takes needn't be sent. The pattern is the rule's own.
+func ExampleEventPattern() {
+	c := handlers.DefaultEventPattern()
+	c.Pattern = `{
+	  "detail-type": [{"prefix": "kafka-connect-notification"}],
+	  "detail": {"value": {"eventType": ["suspiciousActivity"], "amount": [{"numeric": [">", 100]}]}}
+	}`
+	h, err := c.Open(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	run("notifications", []connector.Handler{h},
+		connectortest.R{Key: "a", Value: `{"eventType":"suspiciousActivity","amount":250}`},
+		connectortest.R{Key: "b", Value: `{"eventType":"suspiciousActivity","amount":99.5}`},
+		connectortest.R{Key: "c", Value: `{"eventType":"login"}`})
+	// Output:
+	// {"eventType":"suspiciousActivity","amount":250}
+}

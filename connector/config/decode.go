@@ -235,6 +235,9 @@ func (d *decoder) text(n *node, s setting, t reflect.Type, what string) (string,
 		return text, err == nil
 	case isReference(n) && !s.rule:
 		return d.reference(n, what)
+	case s.json && n.kind == mapping:
+		text, ok := d.appendJSON(nil, n, what)
+		return string(text), ok
 	default:
 		if t == secretType {
 			d.hide(n)

@@ -147,6 +147,8 @@ func typeName(t reflect.Type, s setting) string {
 		return "rule"
 	case s.template:
 		return "template"
+	case s.json:
+		return "JSON"
 	case k == reflect.String || reflect.PointerTo(t).Implements(textType):
 		return "text"
 	case k == reflect.Bool:

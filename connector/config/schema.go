@@ -94,6 +94,9 @@ func (r *Registry) typeSchema(t reflect.Type, s setting, docs Docs) object {
 	case k >= reflect.Int && k <= reflect.Uint64:
 		return number("integer")
 	}
+	if s.json {
+		return either(object{"type": []string{"string", "object"}})
+	}
 	return either(object{"type": []string{"string", "number", "boolean"}})
 }
 

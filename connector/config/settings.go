@@ -15,6 +15,7 @@ type setting struct {
 	field    string       // its name in Go
 	rule     bool
 	template bool
+	json     bool
 	short    bool
 	key      bool
 	choice   Kind
@@ -40,7 +41,7 @@ func settings(t reflect.Type) []setting {
 		kind := f.Tag.Get("kind")
 		all = append(all, setting{
 			name: name, index: []int{i}, typ: f.Type, owner: t, field: f.Name,
-			rule: kind == "rule", template: kind == "template",
+			rule: kind == "rule", template: kind == "template", json: kind == "json",
 			short: f.Tag.Get("short") == "true", key: f.Tag.Get("key") == "true",
 			choice: Kind(f.Tag.Get("choice")), oneof: f.Tag.Get("oneof"),
 		})
