@@ -137,7 +137,7 @@ func (c *Client) request(ctx context.Context, operation string, body *loan) (*ht
 		return nil, err
 	}
 	hash := sha256.Sum256(body.bytes)
-	if err := c.sign(request, hash[:], keys); err != nil {
+	if err := c.sign(ctx, request, hash[:], keys); err != nil {
 		return nil, fmt.Errorf("sign the request: %w", err)
 	}
 	return request, nil

@@ -140,7 +140,7 @@ func separated(dst []byte) []byte {
 func (v *envelope) checkValue(value serde.Value, ref bool) error {
 	switch k := value.Kind(); {
 	case k == serde.Missing || k == serde.Null:
-		return errors.New("detail: the value is null, and an event's detail must be an object; use detail: record, or filter tombstones")
+		return errors.New("detail: the value is null, and an event's detail must be an object; use detail: record, or drop tombstones by filter: {rule: value != nil, tombstones: apply}")
 	case k != serde.Object:
 		return fmt.Errorf("detail: the value is %s, and an event's detail must be an object; use detail: record, or make an object by a rule", withArticle(k))
 	case v.meta && value.Field(metaField).Exists():
