@@ -15,6 +15,7 @@ import (
 	"github.com/millrace/millrace/serde/jsonschema"
 	"github.com/millrace/millrace/serde/protobuf"
 	"github.com/millrace/millrace/serde/textline"
+	"github.com/millrace/millrace/sinks/dynamodb"
 	"github.com/millrace/millrace/sinks/file"
 	"github.com/millrace/millrace/sinks/stdout"
 )
@@ -22,9 +23,10 @@ import (
 // plugins is what this build can read, decode, do and write: one line each. To build a Millrace with a
 // sink of your own, copy this command and add a line.
 //
-// What brings an SDK has a file of its own here, which the build tag no_NAME leaves out: no_s3, no_redis_geo, no_glue, no_confluent.
+// What brings an SDK has a file of its own here, which the build tag no_NAME leaves out: no_s3, no_redis_geo,
+// no_eventbridge (whose oversize brings the SDK of S3 too), no_glue, no_confluent.
 func plugins() *config.Registry {
-	return config.NewRegistry(slices.Concat(s3Plugins(), redisGeoPlugins(), gluePlugins(), confluentPlugins(), []*config.Plugin{
+	return config.NewRegistry(slices.Concat(s3Plugins(), redisGeoPlugins(), eventBridgePlugins(), gluePlugins(), confluentPlugins(), []*config.Plugin{
 		config.Source("kafka", kafkaDefaults),
 
 		config.DecoderOf("json", json.DefaultConfig, json.New),
@@ -45,8 +47,10 @@ func plugins() *config.Registry {
 		config.Handler("drop", handlers.DefaultDrop),
 		config.Handler("mask", handlers.DefaultMask),
 		config.Handler("flatten", handlers.DefaultFlatten),
+		config.Handler("event_pattern", handlers.DefaultEventPattern),
 
 		config.Stager("file", file.DefaultConfig),
+		config.Loader("dynamodb", dynamodb.DefaultConfig),
 		config.Loader("stdout", stdout.DefaultConfig),
 
 		config.DeadLetterBeside("kafka", kafka.DefaultDeadLetterConfig, openDeadLetter),

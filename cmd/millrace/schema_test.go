@@ -127,7 +127,7 @@ func TestSchemaRefused(t *testing.T) {
 		{400, denied, schemaCase{"a schema", glue("pull", "clicks"), exitFailed, "", "the credentials need glue:GetSchema on registry fleet"}},
 		{400, denied, schemaCase{"the list", glue("pull", "--all"), exitFailed, "", "the credentials need glue:ListSchemas on registry fleet"}},
 		{400, `{"__type":"UnrecognizedClientException","Message":"x"}`, schemaCase{"the key", glue("show", tripID), exitFailed, "", "AWS doesn't know the access key"}},
-		{400, `{"__type":"ThrottlingException","Message":"Rate exceeded"}`, schemaCase{"throttled", glue("show", tripID), exitFailed, "", "AWS Glue limits the requests of the account"}},
+		{400, `{"__type":"ThrottlingException","Message":"Rate exceeded"}`, schemaCase{"throttled", glue("show", tripID), exitFailed, "", "AWS limits the requests of the account"}},
 		{401, `{"error_code":401,"message":"Unauthorized"}`, schemaCase{"no login", []string{"show", "--url", c.server.URL, "1"}, exitFailed, "", "set user and password, or token"}},
 		{401, `{"error_code":401,"message":"Unauthorized"}`, schemaCase{"a wrong login", []string{"show", "--from", withUser, "1"}, exitFailed, "", "look at user and password"}},
 		{403, `{"error_code":40301,"message":"Forbidden"}`, schemaCase{"no right", []string{"show", "--from", withUser, "1"}, exitFailed, "", "need the right to read the subject and its schemas"}},

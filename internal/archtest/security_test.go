@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -127,6 +128,57 @@ func TestRightsAreDocumented(t *testing.T) {
 	if len(seen) < 6 {
 		t.Errorf("only %d rights were found: %v", len(seen), seen)
 	}
+	calls := 0
+	for _, right := range signedCalls(t) {
+		calls++
+		if !strings.Contains(page, "`"+right+"`") {
+			t.Errorf("%s isn't in docs/security.md", right)
+		}
+	}
+	if calls < 6 {
+		t.Errorf("only %d calls by internal/awsjson were found", calls)
+	}
+}
+
+// signedCalls are the rights of what packages call by internal/awsjson: the service that they sign for, and the constants op... that name operations.
+func signedCalls(t *testing.T) (rights []string) {
+	t.Helper()
+	for _, p := range packages(t) {
+		if !under(p.path(), "sinks") || !slices.Contains(p.Imports, module+"internal/awsjson") {
+			continue
+		}
+		service, operations := "", []string(nil)
+		for _, file := range parse(t, p) {
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.KeyValueExpr:
+					if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Signing" {
+						service = literal(n.Value)
+					}
+				case *ast.ValueSpec:
+					if len(n.Names) == 1 && len(n.Values) == 1 && strings.HasPrefix(n.Names[0].Name, "op") {
+						operations = append(operations, literal(n.Values[0]))
+					}
+				}
+				return true
+			})
+		}
+		for _, o := range operations {
+			if o != "" {
+				rights = append(rights, service+":"+o)
+			}
+		}
+	}
+	return rights
+}
+
+// literal is the text of a string literal, "" of anything else.
+func literal(e ast.Expr) string {
+	if lit, ok := e.(*ast.BasicLit); ok {
+		text, _ := strconv.Unquote(lit.Value)
+		return text
+	}
+	return ""
 }
 
 var testName = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
