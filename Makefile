@@ -4,7 +4,7 @@ FUZZTIME ?= 15s
 BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 
-.PHONY: help test demo bench faults simulate differential lint image vuln fuzz generate
+.PHONY: help test demo bench faults dynamodb simulate differential lint image vuln fuzz generate
 
 help:      ## this table
 	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ bench:     ## each pipeline beside its bare floor program
 faults:    ## 50 kills over 1,000,000 records, zombies, and memory (about 12 minutes)
 	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 MILLRACE_RECORDS_PER_TOPIC=20000 go run ./testbed/run \
 	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies|InMemory' ./testbed/behaviour
+
+dynamodb:  ## 1,000,000 records into DynamoDB Local with 30 % faults, kills and zombies (an hour or more)
+	@MILLRACE_KILLS=20 MILLRACE_RECORDS=1000000 go run ./testbed/run \
+	  go test -tags testbed -count=1 -timeout 300m -v -run 'TestDynamoDB(Fast|Newest)' ./testbed/behaviour
 
 simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purpose
 	@go run ./internal/chain/simulate --runs 100000

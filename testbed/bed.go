@@ -15,6 +15,7 @@ type Bed struct {
 	kafka                         *Brokers
 	redis, redisCluster, redisTLS *Redis
 	s3, moto                      *S3
+	dynamodb                      *DynamoDB
 }
 
 // A Part is a service of a Bed that was started, or couldn't be.
@@ -44,6 +45,7 @@ func StartBed(ctx context.Context, report func(Part)) (*Bed, error) {
 		{"Redis with TLS and ACL", func() (err error) { b.redisTLS, err = startRedisTLS(ctx, dir); return }},
 		{"S3", func() (err error) { b.s3, err = startS3(ctx, dir); return }},
 		{"moto", func() (err error) { b.moto, err = startMoto(ctx, dir); return }},
+		{"DynamoDB Local", func() (err error) { b.dynamodb, err = startDynamoDB(ctx, dir); return }},
 	} {
 		begin := time.Now()
 		err := part.start()
@@ -71,6 +73,7 @@ func (b *Bed) Env() []string {
 		EnvS3AccessKey + "=" + b.s3.AccessKey,
 		EnvS3SecretKey + "=" + b.s3.SecretKey,
 		EnvMoto + "=" + b.moto.Endpoint,
+		EnvDynamoDB + "=" + b.dynamodb.Endpoint,
 	}
 }
 
@@ -88,6 +91,9 @@ func (b *Bed) Stop(keep bool) error {
 		if s != nil {
 			killAll(s.Nodes)
 		}
+	}
+	if b.dynamodb != nil {
+		killAll(b.dynamodb.Nodes)
 	}
 	if keep {
 		return nil

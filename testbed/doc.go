@@ -1,7 +1,7 @@
 // Package testbed starts the real services that Millrace is tested on: Apache
 // Kafka (one node, or three with every record on each), a Redis, a Redis
-// cluster, a Redis with TLS and an ACL user, a strict S3 server (versitygw), and moto, a lenient one
-// of many services of AWS.
+// cluster, a Redis with TLS and an ACL user, a strict S3 server (versitygw), moto, a lenient one
+// of many services of AWS, and DynamoDB Local, which is strict.
 //
 // Tests that use it carry the build tag testbed, so that "go test ./..." needs
 // nothing but Go. A test asks for the service that it needs:
@@ -27,6 +27,18 @@
 //	gateway := testbed.StartGlueGateway(t, registry.Endpoint) // gateway.Throttle(3)
 //	proxy := testbed.StartProxy(t, gateway.Endpoint)          // proxy.Down(t), proxy.Slow(t, time.Second)
 //	client := registry.At(proxy.URL()).Client(t)
+//
+// Events go from a bus in moto by rules to queues, and items to tables of DynamoDB Local, by a gateway that makes the faults that
+// DynamoDB may make:
+//
+//	bus := testbed.Moto(t).EventBus(t)
+//	queue := bus.Queue(t, `{"source":["kafka-connect.cars"]}`)
+//	events := queue.Receive(t, 100)
+//
+//	dynamo := testbed.DynamoDBLocal(t)
+//	table := dynamo.Table(t, testbed.TableKey{Name: "id", Type: types.ScalarAttributeTypeS})
+//	gateway := testbed.StartDynamoDBGateway(t, dynamo.Endpoint, testbed.DynamoDBFaultOptions{Share: 0.3, Late: 5 * time.Second})
+//	items := dynamo.Items(t, table)
 //
 // Shared services are those that the command in testbed/run has started once for all
 // packages, named by the environment variables MILLRACE_*. Without these a

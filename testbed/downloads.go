@@ -37,6 +37,8 @@ func Downloads() []Download {
 		{"Kafka's IAM plug-in", "seconds to compile", IAMPlugin},
 		{"AWS's Glue serde 1.1.27", "43 MB from Maven Central", GlueJars},
 		{"The Glue round trip in Java", "seconds to compile", GlueClasses},
+		{"DynamoDB Local 2.6.1", "36 MB from Maven Central", DynamoDBJars},
+		{"DynamoDB Local's launcher", "seconds to compile", DynamoDBClasses},
 		{"helm " + helmVersion, "2 to 3 minutes to compile", Helm},
 		{"kubeconform " + kubeconform, "seconds to compile", Kubeconform},
 	}

@@ -14,6 +14,7 @@ import (
 func TestLoopbackOnly(t *testing.T) {
 	for name, nodes := range map[string][]*Process{
 		"S3": StartS3(t).Nodes, "Redis": StartRedis(t).Nodes, "moto": started(t, startMoto).Nodes,
+		"DynamoDB Local": StartDynamoDB(t).Nodes,
 	} {
 		addrs := listening(t, nodes[0].cmd.Process.Pid)
 		if len(addrs) == 0 {

@@ -20,6 +20,7 @@ const (
 	EnvS3AccessKey   = "MILLRACE_S3_ACCESS_KEY"  // of the root user
 	EnvS3SecretKey   = "MILLRACE_S3_SECRET_KEY"  //
 	EnvMoto          = "MILLRACE_MOTO"           // http://host:port
+	EnvDynamoDB      = "MILLRACE_DYNAMODB"       // http://host:port
 )
 
 // Kafka returns a Kafka of one node, shared with other tests if the environment names one: use
@@ -112,12 +113,28 @@ func Moto(t testing.TB) *S3 {
 	return started(t, startMoto)
 }
 
+// DynamoDBLocal returns DynamoDB Local, shared with other tests if the environment names one: use a [DynamoDB.Table] of your own.
+func DynamoDBLocal(t testing.TB) *DynamoDB {
+	t.Helper()
+	if endpoint := os.Getenv(EnvDynamoDB); endpoint != "" {
+		return dynamoAt(endpoint)
+	}
+	return StartDynamoDB(t)
+}
+
+// StartDynamoDB starts a DynamoDB Local for this test alone, which may pause and kill it. It forgets its tables when it is killed.
+func StartDynamoDB(t testing.TB) *DynamoDB {
+	t.Helper()
+	return started(t, startDynamoDB)
+}
+
 // A service is one process or more.
 type service interface{ nodes() []*Process }
 
-func (b *Brokers) nodes() []*Process { return b.Nodes }
-func (r *Redis) nodes() []*Process   { return r.Nodes }
-func (s *S3) nodes() []*Process      { return s.Nodes }
+func (b *Brokers) nodes() []*Process  { return b.Nodes }
+func (r *Redis) nodes() []*Process    { return r.Nodes }
+func (s *S3) nodes() []*Process       { return s.Nodes }
+func (d *DynamoDB) nodes() []*Process { return d.Nodes }
 
 func started[S service](t testing.TB, start func(context.Context, string) (S, error)) S {
 	t.Helper()

@@ -279,6 +279,10 @@ func TestShared(t *testing.T) {
 	if m := Moto(t); m.Endpoint != "http://127.0.0.1:5" || m.Nodes != nil {
 		t.Errorf("moto %+v", m)
 	}
+	t.Setenv(EnvDynamoDB, "http://127.0.0.1:6")
+	if d := DynamoDBLocal(t); d.Endpoint != "http://127.0.0.1:6" || d.Region == "" || d.Nodes != nil {
+		t.Errorf("dynamodb %+v", d)
+	}
 	if r := RedisTLS(t); r.Addrs[0] != "127.0.0.1:3" || r.Username != "u" {
 		t.Errorf("redis with TLS %+v", r)
 	}
