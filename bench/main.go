@@ -33,6 +33,7 @@ type settings struct {
 	brokers string
 	redis   string
 	s3      string // URL of the stub
+	aws     string // URL of the stub of DynamoDB and EventBridge
 	child   string // role of a child: floor or pipeline
 	only    string // case of a child
 	topic   string
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	f.StringVar(&s.brokers, "brokers", "", "used by bench itself")
 	f.StringVar(&s.redis, "redis", "", "used by bench itself")
 	f.StringVar(&s.s3, "s3", "", "used by bench itself")
+	f.StringVar(&s.aws, "aws", "", "used by bench itself")
 	f.StringVar(&s.dir, "dir", "", "used by bench itself")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -91,18 +93,20 @@ func parent(ctx context.Context, s settings, out, progress io.Writer) error {
 			s.redis = value
 		}
 	}
-	topics := map[data]bool{}
+	topics := map[string]bool{}
 	var errs []error
 	for _, c := range wanted {
 		for _, d := range []data{c.data, c.floorOn} {
-			if d == "" || topics[d] {
+			n := c.records(s.records)
+			topic := topicOf(d, n)
+			if d == "" || topics[topic] {
 				continue
 			}
-			fmt.Fprintf(progress, "producing %d records to topic %s\n", s.records, d)
-			if err := produce(ctx, s.brokers, d, s.records); err != nil {
+			fmt.Fprintf(progress, "producing %d records to topic %s\n", n, topic)
+			if err := produce(ctx, s.brokers, topic, d, n); err != nil {
 				return err
 			}
-			topics[d] = true
+			topics[topic] = true
 		}
 		r, err := measure(ctx, s, c, progress)
 		if err != nil {

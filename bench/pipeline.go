@@ -43,7 +43,7 @@ func drain(ctx context.Context, s settings, c *connector.Connector) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond) // each look costs CPU that counts
 	defer tick.Stop()
 	for {
 		select {

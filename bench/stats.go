@@ -28,10 +28,14 @@ type result struct {
 	FloorRSS    float64 `json:"floor_rss_mib"`
 	PipelineRSS float64 `json:"millrace_rss_mib"`
 
-	// Of the cases with S3: medians, and what the last pair's pipeline asked for.
+	// Of the cases with S3: medians, and what the last pair's pipeline asked for, of any stub.
 	FloorS3    *s3Result        `json:"floor_s3,omitempty"`
 	PipelineS3 *s3Result        `json:"millrace_s3,omitempty"`
 	Requests   map[string]int64 `json:"millrace_requests,omitempty"`
+
+	// Of the cases with DynamoDB and EventBridge: medians.
+	FloorCalls    *callResult `json:"floor_calls,omitempty"`
+	PipelineCalls *callResult `json:"millrace_calls,omitempty"`
 }
 
 // An s3Result is what one side asked of the S3 stub.
@@ -43,16 +47,26 @@ type s3Result struct {
 	FirstObject float64 `json:"first_object_s"`      // from the start of the process until the first object can be read
 }
 
+// A callResult is what one side asked of the stub of DynamoDB and EventBridge.
+type callResult struct {
+	PerSecond  float64 `json:"messages_per_s"` // from the start of the process until the last answer
+	Share      float64 `json:"share"`          // of callsInFlight x batch / callLatency, from the first request with items until the last answer
+	Requests   float64 `json:"requests"`
+	PerRequest float64 `json:"items_per_request"`
+	InFlight   float64 `json:"most_in_flight"`
+}
+
 // A sample is what one process used.
 type sample struct {
 	cpu, rss float64
 	s3       usage
+	calls    callUsage
 	began    time.Time
 }
 
 // measure runs the pairs of a case, in changing order.
 func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (result, error) {
-	r := result{Case: c.name, Target: c.target, Pairs: s.pairs, Records: s.records}
+	r := result{Case: c.name, Target: c.target, Pairs: s.pairs, Records: c.records(s.records)}
 	var ratios, floorCPU, pipeCPU, floorRSS, pipeRSS []float64
 	var floors, pipes []sample
 	// One pair more, which isn't counted, warms the broker's page cache.
@@ -78,7 +92,7 @@ func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (
 		floors, pipes = append(floors, f), append(pipes, p)
 		fmt.Fprintf(progress, "%-14s pair %2d of %d: floor %.2f s, millrace %.2f s of CPU, ratio %.3f\n", c.name, i+1, s.pairs, f.cpu, p.cpu, p.cpu/f.cpu)
 	}
-	million := float64(s.records) / 1e6
+	million := float64(r.Records) / 1e6
 	r.Ratio = median(ratios)
 	r.Low, r.High = interval(ratios)
 	r.FloorCPU, r.PipelineCPU = round(median(floorCPU)/million), round(median(pipeCPU)/million)
@@ -87,6 +101,10 @@ func measure(ctx context.Context, s settings, c benchCase, progress io.Writer) (
 	r.FloorS3, r.PipelineS3 = s3Medians(floors), s3Medians(pipes)
 	if r.PipelineS3 != nil {
 		r.Requests = pipes[len(pipes)-1].s3.requests
+	}
+	if c.calls != nil {
+		r.FloorCalls, r.PipelineCalls = callMedians(floors, c.calls.batch), callMedians(pipes, c.calls.batch)
+		r.Requests = pipes[len(pipes)-1].calls.requests
 	}
 	return r, nil
 }
@@ -123,6 +141,31 @@ func s3Medians(samples []sample) *s3Result {
 	}
 }
 
+// callMedians is of samples that have sent something.
+func callMedians(samples []sample, batch int) *callResult {
+	var perSecond, share, requests, perRequest, inFlight []float64
+	for i := range samples {
+		u := &samples[i].calls
+		var sent int64
+		for operation, n := range u.requests {
+			if carries(operation) {
+				sent += n
+			}
+		}
+		items := float64(u.items)
+		perSecond = append(perSecond, items/u.last.Sub(samples[i].began).Seconds())
+		limit := callsInFlight * float64(batch) / callLatency.Seconds()
+		share = append(share, items/u.last.Sub(u.first).Seconds()/limit)
+		requests = append(requests, float64(sent))
+		perRequest = append(perRequest, items/float64(sent))
+		inFlight = append(inFlight, float64(u.most))
+	}
+	return &callResult{
+		PerSecond: math.Round(median(perSecond)), Share: round(median(share)), Requests: median(requests), PerRequest: round(median(perRequest)),
+		InFlight: median(inFlight),
+	}
+}
+
 func round(f float64) float64 { return math.Round(f*1000) / 1000 }
 
 // spawn runs one child and reads what it used from the kernel.
@@ -141,12 +184,17 @@ func spawn(ctx context.Context, s settings, c benchCase, role string, pair int) 
 		return sample{}, err
 	}
 	defer bucket.close()
-	topic := c.data
-	if role == "floor" && c.floorOn != "" {
-		topic = c.floorOn
+	services, err := newCallStub()
+	if err != nil {
+		return sample{}, err
 	}
-	args := []string{"--child", role, "--case", c.name, "--topic", string(topic), "--brokers", s.brokers, "--redis", s.redis, "--s3", bucket.url,
-		"--dir", dir, "--records", strconv.FormatInt(s.records, 10)}
+	defer services.close()
+	on, records := c.data, c.records(s.records)
+	if role == "floor" && c.floorOn != "" {
+		on = c.floorOn
+	}
+	args := []string{"--child", role, "--case", c.name, "--topic", topicOf(on, records), "--brokers", s.brokers, "--redis", s.redis, "--s3", bucket.url,
+		"--aws", services.url, "--dir", dir, "--records", strconv.FormatInt(records, 10)}
 	if s.profile != "" && pair == s.pairs-1 {
 		args = append(args, "--profile", filepath.Join(s.profile, c.name+"-"+role+".prof"))
 	}
@@ -158,7 +206,11 @@ func spawn(ctx context.Context, s settings, c benchCase, role string, pair int) 
 	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
-	return sample{cpu: cpu.Seconds(), rss: float64(rss) / 1024, s3: bucket.usage(), began: began}, nil
+	called := services.usage()
+	if c.calls != nil && called.items != records {
+		return sample{}, fmt.Errorf("the service has %d items of %d records", called.items, records)
+	}
+	return sample{cpu: cpu.Seconds(), rss: float64(rss) / 1024, s3: bucket.usage(), calls: called, began: began}, nil
 }
 
 func median(xs []float64) float64 {

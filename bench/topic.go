@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// data names a kind of records, and the topic that holds them.
+// data names a kind of records.
 type data string
 
 const (
@@ -22,15 +22,15 @@ const (
 const partitions = 4
 
 // produce writes the records of a kind: lz4, in four partitions. The same ones in every run.
-func produce(ctx context.Context, brokers string, d data, n int64) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers), kgo.DefaultProduceTopic(string(d)),
+func produce(ctx context.Context, brokers, topic string, d data, n int64) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers), kgo.DefaultProduceTopic(topic),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.MaxBufferedRecords(1<<16), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, string(d)); err != nil {
-		return fmt.Errorf("create topic %s: %w", d, err)
+	if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
+		return fmt.Errorf("create topic %s: %w", topic, err)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	failed := make(chan error, 1)
@@ -59,7 +59,7 @@ func produce(ctx context.Context, brokers string, d data, n int64) error {
 	}
 	select {
 	case err := <-failed:
-		return fmt.Errorf("produce to %s: %w", d, err)
+		return fmt.Errorf("produce to %s: %w", topic, err)
 	default:
 		return nil
 	}
