@@ -444,6 +444,9 @@ func (p *partition) count(pass *pass) {
 	p.status.set(func(s *PartitionStatus) { s.Filtered += int64(pass.filtered); s.Emitted += int64(pass.emitted) })
 }
 
+// leastAhead is how many outputs may always wait, so that a lane's calls are full although keys aren't spread evenly.
+const leastAhead = 4096
+
 // spread enters a handled batch in the ledger, gives its outputs to the lanes, and buries what failed.
 func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	p.ledger.add(e)
@@ -458,7 +461,7 @@ func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	}
 	p.ledger.seal(e)
 	// Handle no further ahead than the lanes can use, or the budget allows: raw batches are smaller than handled ones.
-	ahead := 4 * len(p.lanes) * p.route.limits.Records
+	ahead := max(leastAhead, 4*len(p.lanes)*p.route.limits.Records)
 	for {
 		if waiting, moving := p.ledger.load(); waiting == 0 || moving <= ahead && !p.c.full() {
 			return nil
