@@ -43,6 +43,20 @@ type Record struct {
 // Time is the Timestamp as a time in UTC.
 func (r *Record) Time() time.Time { return time.UnixMilli(r.Timestamp).UTC() }
 
+// NoTimestamp is the Timestamp of a record that has none (RecordBatch.NO_TIMESTAMP of Kafka's Java client).
+const NoTimestamp = -1
+
+// TimestampType says what Timestamp is, by the names of Kafka's Java client: CreateTime, LogAppendTime, or NoTimestampType.
+func (r *Record) TimestampType() string {
+	switch {
+	case r.Timestamp == NoTimestamp:
+		return "NoTimestampType"
+	case r.LogAppendTime:
+		return "LogAppendTime"
+	}
+	return "CreateTime"
+}
+
 // Tombstone reports whether Kafka holds a null value.
 func (r *Record) Tombstone() bool { return r.RawValue == nil }
 

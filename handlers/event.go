@@ -84,12 +84,12 @@ func (e *events) recordDetail(name string, r *connector.Record) serde.Value {
 	case "offset":
 		return t.Int64(r.Offset)
 	case "timestamp":
-		if r.Timestamp == noTimestamp {
+		if r.Timestamp == connector.NoTimestamp {
 			return t.Null()
 		}
 		return t.Int64(r.Timestamp)
 	case "timestampType":
-		return t.String(timestampType(r))
+		return t.String(r.TimestampType())
 	case "headers":
 		return headerList(t, r.Headers)
 	case "key":
@@ -103,20 +103,6 @@ func orNull(t *serde.Tape, v serde.Value) serde.Value {
 		return v
 	}
 	return t.Null()
-}
-
-// noTimestamp is Kafka's timestamp of a record that has none (RecordBatch.NO_TIMESTAMP).
-const noTimestamp = -1
-
-// timestampType is the text of org.apache.kafka.common.record.TimestampType.
-func timestampType(r *connector.Record) string {
-	switch {
-	case r.Timestamp == noTimestamp:
-		return "NoTimestampType"
-	case r.LogAppendTime:
-		return "LogAppendTime"
-	}
-	return "CreateTime"
 }
 
 // headerList is a list of an object for each header: {"name": "text"}, or {"name": {"base64": "..."}} where the header isn't UTF-8.

@@ -63,7 +63,7 @@ func (v *envelope) append(dst []byte, x *scratch, b *connector.Batch, i int, arn
 func (v *envelope) appendRecord(dst []byte, x *scratch, b *connector.Batch, i int, arn string) ([]byte, error) {
 	r := b.At(i)
 	dst = append(appendPlace(append(dst, '{'), b, r), `,"timestampType":"`...)
-	dst = append(dst, timestampType(r)...)
+	dst = append(dst, r.TimestampType()...)
 	dst, err := appendHeaders(append(dst, `","headers":`...), x, b, r, v.guess)
 	if err != nil {
 		return nil, err
@@ -180,24 +180,10 @@ func appendPlace(dst []byte, b *connector.Batch, r *connector.Record) []byte {
 	dst = strconv.AppendInt(append(dst, `","partition":`...), int64(s.ID), 10)
 	dst = strconv.AppendInt(append(dst, `,"offset":`...), r.Offset, 10)
 	dst = append(dst, `,"timestamp":`...)
-	if r.Timestamp == noTimestamp {
+	if r.Timestamp == connector.NoTimestamp {
 		return append(dst, "null"...)
 	}
 	return strconv.AppendInt(dst, r.Timestamp, 10)
-}
-
-// noTimestamp is Kafka's timestamp of a record that has none (RecordBatch.NO_TIMESTAMP).
-const noTimestamp = -1
-
-// timestampType is the text of org.apache.kafka.common.record.TimestampType.
-func timestampType(r *connector.Record) string {
-	switch {
-	case r.Timestamp == noTimestamp:
-		return "NoTimestampType"
-	case r.LogAppendTime:
-		return "LogAppendTime"
-	}
-	return "CreateTime"
 }
 
 func isNull(v serde.Value) bool {

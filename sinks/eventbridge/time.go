@@ -19,7 +19,7 @@ func (s *shape) appendTime(dst []byte, e *entry, b *connector.Batch, i int) ([]b
 	if s.time == nil {
 		return dst, nil
 	}
-	if _, root, ok := s.time.Path(); ok && root == "timestamp" && b.At(i).Timestamp == noTimestamp {
+	if _, root, ok := s.time.Path(); ok && root == "timestamp" && b.At(i).Timestamp == connector.NoTimestamp {
 		return dst, nil
 	}
 	us, err := s.micros(b, i)

@@ -22,7 +22,6 @@ import (
 type depot struct {
 	t      *testing.T
 	kafka  *testbed.Brokers
-	dynamo *testbed.DynamoDB
 	topic  string
 	group  string // of all tables, with a table's suffix
 	random *rand.Rand
@@ -34,6 +33,7 @@ type depot struct {
 type depotTable struct {
 	suffix  string // of the connector's name
 	name    string
+	dynamo  *testbed.DynamoDB
 	sink    string // its settings besides the place
 	gateway *testbed.DynamoDBGateway
 }
@@ -46,7 +46,7 @@ const (
 func newDepot(t *testing.T, partitions int32) *depot {
 	t.Helper()
 	d := &depot{
-		t: t, kafka: testbed.Kafka(t), dynamo: testbed.DynamoDBLocal(t), group: testbed.Name(t),
+		t: t, kafka: testbed.Kafka(t), group: testbed.Name(t),
 		random: rand.New(rand.NewPCG(1, 1)), from: time.Now().Add(-24 * time.Hour).Truncate(time.Millisecond),
 	}
 	d.topic = d.kafka.Topic(t, partitions)
@@ -56,8 +56,12 @@ func newDepot(t *testing.T, partitions int32) *depot {
 // table makes a table for a connector whose sink has such settings.
 func (d *depot) table(suffix, sink string) *depotTable {
 	d.t.Helper()
-	table := &depotTable{suffix: suffix, sink: sink, name: d.dynamo.Table(d.t, testbed.TableKey{Name: "id", Type: types.ScalarAttributeTypeS})}
-	table.gateway = testbed.StartDynamoDBGateway(d.t, d.dynamo.Endpoint, testbed.DynamoDBFaultOptions{Share: depotFaults, Seed: 7, Late: 6 * time.Second})
+	table := &depotTable{suffix: suffix, sink: sink, dynamo: testbed.DynamoDBLocal(d.t)}
+	if len(d.tables) > 0 { // DynamoDB Local works on one core
+		table.dynamo = testbed.StartDynamoDB(d.t)
+	}
+	table.name = table.dynamo.Table(d.t, testbed.TableKey{Name: "id", Type: types.ScalarAttributeTypeS})
+	table.gateway = testbed.StartDynamoDBGateway(d.t, table.dynamo.Endpoint, testbed.DynamoDBFaultOptions{Share: depotFaults, Seed: 7, Late: 6 * time.Second})
 	d.tables = append(d.tables, table)
 	return table
 }
@@ -72,7 +76,7 @@ source: {kafka: {brokers: %q, topics: [%s], session_timeout: 6s, metadata_max_ag
 decode: {key: string}
 sink: {dynamodb: {endpoint: %q, region: %s, access_key: %s, secret_key: %s, table: %s, key: {id: key}, %s}}
 on_gap: earliest
-`, prefix, d.group, table.suffix, strings.Join(d.kafka.Addrs, ","), d.topic, table.gateway.Endpoint, d.dynamo.Region, d.dynamo.AccessKey, d.dynamo.SecretKey,
+`, prefix, d.group, table.suffix, strings.Join(d.kafka.Addrs, ","), d.topic, table.gateway.Endpoint, table.dynamo.Region, table.dynamo.AccessKey, table.dynamo.SecretKey,
 			table.name, table.sink))
 	}
 	return strings.Join(file, "---")
@@ -233,7 +237,7 @@ func (o *oracle) verify(d *depot, table *depotTable, wrong func(key string, k *o
 	d.t.Helper()
 	table.gateway.Settle()
 	items := map[string]map[string]types.AttributeValue{}
-	for _, item := range d.dynamo.Items(d.t, table.name) {
+	for _, item := range table.dynamo.Items(d.t, table.name) {
 		items[stringOf(item["id"])] = item
 	}
 	bad := 0
