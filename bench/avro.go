@@ -137,8 +137,8 @@ func pipelineAvroValues(_ context.Context, s settings) error {
 	})
 }
 
-// pipelineGlue reads messages of AWS Glue's registry and writes JSON lines.
-func pipelineGlue(compression string) func(context.Context, settings) error {
+// pipelineGlue reads messages of AWS Glue's registry.
+func pipelineGlue(pipeline func(more ...connector.Option) func(context.Context, settings) error) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
 		if err := os.WriteFile(filepath.Join(s.dir, glue.FormatID(tripID)+".avsc"), []byte(tripSchema), 0o600); err != nil {
 			return err
@@ -149,9 +149,20 @@ func pipelineGlue(compression string) func(context.Context, settings) error {
 		if err != nil {
 			return err
 		}
-		err = pipelineS3(compression, "json", connector.WithDecoder(d))(ctx, s)
+		err = pipeline(connector.WithDecoder(d))(ctx, s)
 		return errors.Join(err, d.Close())
 	}
+}
+
+// glueLines and glueParquet are pipelines of which only the decoder is another.
+func glueLines(compression string) func(more ...connector.Option) func(context.Context, settings) error {
+	return func(more ...connector.Option) func(context.Context, settings) error {
+		return pipelineS3(compression, "json", more...)
+	}
+}
+
+func glueParquet(more ...connector.Option) func(context.Context, settings) error {
+	return pipelineParquet("", more...)
 }
 
 // glueRecord is a trip as AWS's serializer would write it.

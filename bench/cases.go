@@ -38,6 +38,8 @@ func cases() []benchCase {
 		{"s3-raw-gzip", trips, "", 1.15, nil, floorS3(lines.Gzip), pipelineS3("gzip", "raw")},
 		{"s3-gzip", trips, "", 1.15, nil, floorS3(lines.Gzip), pipelineS3("gzip", "json")},
 		{"s3-zstd", trips, "", 1.15, nil, floorS3(lines.Zstd), pipelineS3("zstd", "json")},
+		{"s3-parquet", trips, "", 1.2, nil, floorParquet, pipelineParquet(tripSchema)},
+		{"glue-s3-parquet", tripsGlue, trips, 1, nil, pipelineParquet(tripSchema), pipelineGlue(glueParquet)},
 		{"redis-geo", positions, "", 1.2, nil, floorRedis, pipelineRedis},
 		{"dynamodb", trips, "", 1.1, &calls{batchWriteItems, 200_000}, floorDynamoDB, pipelineDynamoDB("fast")},
 		{"dynamodb-newest", trips, "", 1.1, &calls{1, 20_000}, floorDynamoDBNewest, pipelineDynamoDB("newest")},
@@ -46,8 +48,8 @@ func cases() []benchCase {
 		{"map", trips, "", 0, nil, floorMap, pipelineMap},
 		{"avro-json", "", "", 0.12, nil, floorAvro(true), pipelineAvroJSON},
 		{"avro-values", "", "", 0, nil, floorAvro(false), pipelineAvroValues},
-		{"glue-s3-gzip", tripsGlue, trips, 1.25, nil, pipelineS3("gzip", "json"), pipelineGlue("gzip")},
-		{"glue-s3-zstd", tripsGlue, trips, 1.25, nil, pipelineS3("zstd", "json"), pipelineGlue("zstd")},
+		{"glue-s3-gzip", tripsGlue, trips, 1.25, nil, pipelineS3("gzip", "json"), pipelineGlue(glueLines("gzip"))},
+		{"glue-s3-zstd", tripsGlue, trips, 1.25, nil, pipelineS3("zstd", "json"), pipelineGlue(glueLines("zstd"))},
 	}
 }
 

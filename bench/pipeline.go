@@ -31,7 +31,7 @@ func open(ctx context.Context, s settings) (*kafka.Consumer, error) {
 
 // memoryLimit and collectAt are what the command sets for its default budget (millrace run).
 const (
-	memoryLimit = 218 << 20
+	memoryLimit = 204 << 20
 	collectAt   = 200
 )
 
@@ -116,7 +116,10 @@ func staged(ctx context.Context, s settings, sink connector.Stager, format strin
 func pipelineFiles(compression, format string) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
 		f := file.DefaultConfig()
-		f.Dir, f.Compression, f.Format = s.dir, compression, format
+		f.Dir, f.Compression = s.dir, compression
+		if format == "raw" {
+			f.Format.Raw = new(file.Raw)
+		}
 		sink, err := f.Open(ctx)
 		if err != nil {
 			return err
@@ -126,12 +129,22 @@ func pipelineFiles(compression, format string) func(context.Context, settings) e
 	}
 }
 
+// s3Config is the sink of the stub.
+func s3Config(s settings) s3.Config {
+	c := s3.DefaultConfig()
+	c.Bucket, c.Endpoint, c.PathStyle, c.Region = s3Bucket, s.s3, true, "us-east-1"
+	c.AccessKey, c.SecretKey = secret.New("bench"), secret.New("bench")
+	c.Rotate.Records = s3Records
+	return c
+}
+
 func pipelineS3(compression, format string, more ...connector.Option) func(context.Context, settings) error {
 	return func(ctx context.Context, s settings) error {
-		c := s3.DefaultConfig()
-		c.Bucket, c.Endpoint, c.PathStyle, c.Region = s3Bucket, s.s3, true, "us-east-1"
-		c.AccessKey, c.SecretKey = secret.New("bench"), secret.New("bench")
-		c.Compression, c.Format, c.Rotate.Records = compression, format, s3Records
+		c := s3Config(s)
+		c.Compression = compression
+		if format == "raw" {
+			c.Format.Raw = new(s3.Raw)
+		}
 		sink, err := c.Open(ctx)
 		if err != nil {
 			return err

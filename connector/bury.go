@@ -1,20 +1,41 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
-// bury writes failures to the dead letter, and waits until they are durable. If one of them can't be kept,
-// it says which one: the partition stops there.
+// bury writes failures to the dead letter, and waits until they are durable. If one of them can't be kept, or the breaker doesn't
+// allow so many, it says which is the first that wasn't: the partition stops there.
 func (p *partition) bury(ctx context.Context, fs []Failure) (stuck *Failure, err error) {
+	if len(fs) == 0 {
+		return nil, nil
+	}
+	inOrder(fs)
+	if err := p.watch.admit(fs); err != nil {
+		return &fs[0], fmt.Errorf("stopped at offset %d: %w", fs[0].Record.Offset, err)
+	}
+	return p.keep(ctx, fs)
+}
+
+// inOrder sorts failures by offset: decoders and handlers find them one after the other.
+func inOrder(fs []Failure) {
+	slices.SortStableFunc(fs, func(a, b Failure) int { return cmp.Compare(a.Record.Offset, b.Record.Offset) })
+}
+
+// keep is bury, whatever the breaker says. The failures are in order.
+func (p *partition) keep(ctx context.Context, fs []Failure) (stuck *Failure, err error) {
 	if len(fs) == 0 {
 		return nil, nil
 	}
@@ -42,12 +63,14 @@ func stoppedAt(f *Failure, why error) error {
 }
 
 func (p *partition) buryAll(ctx context.Context, fs []Failure) error {
+	failpoint.Here("bury.before")
 	err := p.retrier(ctx, fmt.Sprintf("write %d records to the dead letter", len(fs)), func(ctx context.Context) error {
 		return p.c.dead.Bury(ctx, fs)
 	})
 	if err != nil {
 		return err
 	}
+	failpoint.Here("bury.after")
 	p.c.count(MetricBuried, p.Partition, int64(len(fs)))
 	stages := make(map[Stage]int64)
 	for i := range fs {

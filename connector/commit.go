@@ -3,6 +3,8 @@ package connector
 import (
 	"context"
 	"time"
+
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // commitEvery is the committer: it pulls watermarks at an interval.
@@ -47,6 +49,7 @@ func (c *Connector) commit(ctx context.Context, only map[Partition]*partition) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.commitTimeout)
 	defer cancel()
+	failpoint.Here("offsets.before")
 	if err := c.consumer.Commit(ctx, offs); err != nil {
 		c.log.Warn("commit failed; what was delivered since the last one would be delivered again after a crash", "error", err)
 		for _, p := range moved {
@@ -57,6 +60,7 @@ func (c *Connector) commit(ctx context.Context, only map[Partition]*partition) {
 		}
 		return
 	}
+	failpoint.Here("offsets.after")
 	for i, p := range moved {
 		p.committed, p.meta = offs[i].At, offs[i].Meta
 		p.status.committed(offs[i].At)

@@ -31,7 +31,7 @@ type Connector struct {
 	buffers   sync.Pool // of *[]Record
 	tapes     sync.Pool // of *serde.Tape
 
-	// mu is the ownership lock. Only the committer and the rebalance callbacks take it, and a worker that goes on behind a
+	// mu is the ownership lock. Only the committer, the rebalance callbacks and operators take it, and a worker that goes on behind a
 	// gap; the committer holds it while it commits, so that nothing is committed for a partition that was fenced.
 	mu    sync.Mutex
 	owned map[Partition]*partition
@@ -40,8 +40,11 @@ type Connector struct {
 	failure  chan error // capacity 1: the first fatal error
 	trouble  atomic.Pointer[error]
 	draining atomic.Bool
-	routed   map[string]*route // by topic, under mu
-	inGroup  int               // partitions of all members, as far as known; under mu
+	routed   map[string]*route    // by topic, under mu
+	inGroup  int                  // partitions of all members, as far as known; under mu
+	watches  map[Partition]*watch // for the breaker; under mu
+	wishes   wishes               // of operators; under mu
+	ends     ends                 // where UntilEnd stops
 }
 
 // New makes a Connector that writes by a Loader.
@@ -94,7 +97,8 @@ func build(consumer Consumer, last route, opts []Option) (*Connector, error) {
 }
 
 // Run reads, transforms and writes until ctx ends, and then drains: it finishes what has begun, within the
-// drain timeout, commits, and leaves the group. It returns nil then, or the fatal error that stopped it.
+// drain timeout, commits, and leaves the group. It returns nil then, or the fatal error that stopped it. See UntilEnd for a Run
+// that ends by itself.
 func (c *Connector) Run(ctx context.Context) error {
 	defer c.share.leave()
 	base := context.WithoutCancel(ctx) // draining goes on after ctx has ended
@@ -108,18 +112,24 @@ func (c *Connector) Run(ctx context.Context) error {
 	committing, stopCommitting := context.WithCancel(base)
 	defer stopCommitting()
 	go c.commitEvery(committing)
+	ended := c.watchEnds(committing)
 
 	var failure error
 	select {
 	case <-ctx.Done():
 	case failure = <-c.failure:
+	case <-ended:
 	}
+	c.mu.Lock() // nothing begins any more
 	c.draining.Store(true)
+	c.mu.Unlock()
 	c.log.Info("draining")
 	stopPolling()
+	owned := *c.parts.Load()
+	c.commitRanges(ctx, owned, ended)
 	closing, cancel := context.WithTimeout(base, c.drainTimeout)
 	defer cancel()
-	unfinished := c.drain(closing, *c.parts.Load())
+	unfinished := c.drain(closing, owned)
 	stopCommitting()
 	select {
 	case <-c.pollEnd:
@@ -140,6 +150,9 @@ func (c *Connector) Run(ctx context.Context) error {
 		c.log.Warn("stopped before everything was written; it will be read again", "partitions", unfinished, "drain_timeout", c.drainTimeout)
 	}
 	c.log.Info("stopped")
+	if failure == nil {
+		failure = c.short(owned, ended)
+	}
 	return failure
 }
 
@@ -212,6 +225,7 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 	if c.draining.Load() {
 		return
 	}
+	c.ends.assigned(as)
 	var begin []func()
 	for _, a := range as {
 		r, err := c.route(a.Topic)
@@ -222,18 +236,13 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 		if old := c.owned[a.Partition]; old != nil {
 			old.fence()
 		}
-		c.inGroup = max(a.InGroup, 0)
+		c.inGroup = a.InGroup
 		a.Connector, a.Plan, a.OnGap = c.name, c.plan, c.onGap
-		p := newPartition(c, a, r)
-		if r.stager != nil {
-			p.stage = newStage(p)
-		}
-		c.owned[a.Partition] = p
+		begin = append(begin, c.begin(ctx, a, r, nil))
 		c.log.Info("assigned", "topic", a.Topic, "partition", a.ID, "from", a.Start, "end", a.LogEnd)
-		life, cancel := context.WithCancel(ctx)
-		intake, stop := context.WithCancel(life)
-		p.cancel, p.close = cancel, stop
-		begin = append(begin, func() { p.work(life, intake) })
+		if a.Note != "" {
+			c.log.Info("where the partition starts", "topic", a.Topic, "partition", a.ID, "note", a.Note)
+		}
 	}
 	c.publish()
 	for _, work := range begin {
@@ -241,39 +250,67 @@ func (c *Connector) assigned(ctx context.Context, as []Assignment) {
 	}
 }
 
+// begin owns a partition, and returns its worker, which isn't running yet. before is what it takes the place of, nil if there was none. Called under mu.
+func (c *Connector) begin(ctx context.Context, a Assignment, r *route, before *partition) (work func()) {
+	p := newPartition(c, a, r)
+	if r.stager != nil {
+		p.stage = newStage(p)
+	}
+	if before != nil {
+		p.status.inherit(&before.status)
+	}
+	c.owned[a.Partition] = p
+	life, cancel := context.WithCancel(ctx)
+	intake, stop := context.WithCancel(life)
+	p.cancel, p.close = cancel, stop
+	p.renew = func(a Assignment) func() { return c.begin(ctx, a, r, p) }
+	return func() { p.work(life, intake) }
+}
+
 func (c *Connector) revoked(ctx context.Context, ps []Partition) {
-	leaving := make(map[Partition]*partition)
-	for _, p := range ps {
-		if part := (*c.parts.Load())[p]; part != nil {
-			leaving[p] = part
-		}
-	}
-	if len(leaving) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, c.drainTimeout)
 	defer cancel()
-	c.log.Info("revoked", "partitions", len(leaving))
-	c.drain(ctx, leaving)
+	for { // again, if one was resumed meanwhile
+		leaving := make(map[Partition]*partition)
+		for _, p := range ps {
+			if part := (*c.parts.Load())[p]; part != nil {
+				leaving[p] = part
+			}
+		}
+		if len(leaving) == 0 {
+			return
+		}
+		c.log.Info("revoked", "partitions", len(leaving))
+		c.drain(ctx, leaving)
+		c.ends.gone()
+	}
 }
 
 // drain lets partitions finish what they have begun until ctx ends, commits, and fences them. It
 // returns how many didn't finish.
 func (c *Connector) drain(ctx context.Context, leaving map[Partition]*partition) (unfinished int) {
-	for _, p := range leaving {
-		p.stop()
-	}
-	for _, p := range leaving {
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			unfinished++
-		}
-	}
+	unfinished = finish(ctx, leaving)
 	c.commit(ctx, leaving)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fence(leaving)
+	return unfinished
+}
+
+// finish lets partitions finish what they have begun until ctx ends, and returns how many didn't.
+func finish(ctx context.Context, ps map[Partition]*partition) (unfinished int) {
+	for _, p := range ps {
+		p.stop()
+	}
+	for _, p := range ps {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			if !p.ended() {
+				unfinished++
+			}
+		}
+	}
 	return unfinished
 }
 
@@ -288,6 +325,7 @@ func (c *Connector) lost(ps []Partition) {
 	}
 	if len(gone) > 0 {
 		c.log.Warn("lost", "partitions", len(gone))
+		c.ends.gone()
 		c.fence(gone)
 	}
 }

@@ -62,8 +62,11 @@ func (p *partition) refuse(g *gap) error {
 		return Permanent.Errorf("%s; on_gap: %s can't help, because the sink has written up to there: "+
 			"go back with millrace rewind, or choose another chain (the setting chain), which writes everything again", g.why, p.c.onGap)
 	case p.c.onGap == GapFail:
-		return Permanent.Errorf("%s; on_gap: fail stops here: to go on, set on_gap to earliest (at offset %d) or to latest (at offset %d)",
-			g.why, g.to(GapEarliest), g.to(GapLatest))
+		way := fmt.Sprintf("set on_gap to earliest (at offset %d) or to latest (at offset %d)", g.to(GapEarliest), g.to(GapLatest))
+		if g.recreated {
+			way += ", or say where to begin in it with millrace move"
+		}
+		return Permanent.Errorf("%s; on_gap: fail stops here: to go on, %s", g.why, way)
 	}
 	return nil
 }
@@ -77,6 +80,9 @@ func (p *partition) pass(ctx context.Context, g *gap) (to int64, _ error) {
 		return 0, err
 	}
 	p.c.count(MetricGaps, p.Partition, 1)
+	if g.back() {
+		p.c.ends.cut(p.Partition, g.end)
+	}
 	return to, nil
 }
 
@@ -106,6 +112,8 @@ func (p *partition) moveTo(at int64, back bool) {
 	defer p.c.mu.Unlock()
 	if back {
 		p.committed = -1
+		p.skips = nil // others stand at these offsets
+		delete(p.c.wishes.skipped, skipKey{p.Partition, p.TopicID})
 	}
 	_, meta := p.ledger.watermark()
 	p.ledger.moveTo(at, meta)

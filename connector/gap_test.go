@@ -256,7 +256,7 @@ func TestATopicCreatedAgain(t *testing.T) {
 					r := start(t, log, make, connector.WithGapPolicy(policy), connector.WithDeadLetter(dead))
 					r.consumer.Assign(p0)
 					if policy == connector.GapFail {
-						r.waitHalted(p0, "deleted and created again since offset 12 was committed", "of another log; the new one holds 0 to 4", "set on_gap to earliest (at offset 0) or to latest (at offset 5)")
+						r.waitHalted(p0, "deleted and created again since offset 12 was committed", "of another log; the new one holds 0 to 4", "set on_gap to earliest (at offset 0) or to latest (at offset 5), or say where to begin in it with millrace move")
 						if o := log.Committed(p0); o.At != 12 || o.Meta != "of the old one" || c.recovers+len(s.values()) > 0 {
 							t.Errorf("committed %+v, recovered %d times, stored %q", o, c.recovers, s.values())
 						}

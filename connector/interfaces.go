@@ -52,6 +52,7 @@ type Assignment struct {
 	LogEnd    int64  // offset after its last record
 	Meta      string // what Offset.Meta was when Committed was stored
 	Recreated bool   // Committed is of a topic of the same name that was deleted since
+	Note      string // what people should know of where it starts: logged; "" for nothing
 	InGroup   int    // partitions of all topics that the group reads, when this one was assigned; 0 if that isn't known
 
 	// What the Connector adds for a Stager.
@@ -187,6 +188,11 @@ type Position struct {
 	Until    int64    // 0, or where the next range has to end: it mends one that was damaged, and counts and commits nothing
 	Meta     string   // committed with the offset: a hint for the next Recover
 	Notes    []string // what people should know of how things were found: logged as warnings
+
+	// What a commit made visible.
+	Files   []int64 // sizes of its files, bytes
+	Rested  int64   // rows that had members without a column of their own: they are in the column for the rest
+	Dropped int64   // rows of which such members were left out
 }
 
 // A Range is what one commit of a Stager speaks for: the offsets From to Next-1.
@@ -213,11 +219,15 @@ const (
 
 // A Size says what a Staged holds.
 type Size struct {
-	Buffered int64  // bytes of memory held
-	Open     int    // files still growing
-	Full     int    // files that reached their size and wait for the commit
-	Due      bool   // commit now: the range holds as many files as one commit takes
-	Note     string // what people should know, such as too many open files: logged as a warning now and then
+	Buffered int64 // bytes of memory held
+	Open     int   // files still growing
+	Full     int   // files that reached their size and wait for the commit
+	Due      bool  // commit now: the range holds as many files as one commit takes
+
+	// Within says that the range has to be committed sooner than its age asks for; 0: it hasn't.
+	Within time.Duration
+
+	Note string // what people should know, such as too many open files: logged as a warning now and then
 }
 
 // A Rotation says when a range is committed. Size and Records are for the sink, which closes each
@@ -269,7 +279,12 @@ const (
 	MetricRetries   Metric = "retries"          // attempts repeated; also by Class of the error: retries_systemic, ...
 	MetricRotations Metric = "rotations"        // ranges committed by a Stager; also by reason: rotations_size, rotations_age, ...
 	MetricFiles     Metric = "files"            // files in them; also by reason
+	MetricFileBytes Metric = "file_bytes"       // bytes of these files; also by reason
+	MetricFileSizes Metric = "file_sizes"       // files of at most 1MiB, 16MiB, 64MiB, 128MiB, 256MiB, 512MiB, and more: file_sizes_1MiB, ..., file_sizes_more
+	MetricRested    Metric = "rows_rested"      // rows with members that no column but that for the rest takes
+	MetricDropped   Metric = "rows_dropped"     // rows of which such members were left out
 	MetricGaps      Metric = "gaps"             // times that reading went on behind offsets that were gone
+	MetricSkipped   Metric = "records_skipped"  // records that somebody passed over by Skip
 	MetricCommits   Metric = "commits"          // offsets committed
 	MetricLateAcks  Metric = "late_acks"        // successes that came after the fence
 )

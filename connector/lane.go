@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/internal/failpoint"
 	"github.com/millrace/millrace/serde"
 )
 
@@ -75,6 +76,7 @@ func (p *partition) startLanes(ctx context.Context) {
 		n = max(1, limits.InFlight/max(1, len(*p.c.parts.Load())))
 	}
 	p.sorted = make([][]item, n)
+	p.loading.Store(int32(n))
 	for range n {
 		l := &lane{p: p, limits: limits, keyed: keyed, tape: serde.NewTape(), wake: make(chan struct{}, 1), done: make(chan struct{})}
 		p.lanes = append(p.lanes, l)
@@ -120,8 +122,19 @@ func (l *lane) run(ctx context.Context) {
 		if !l.p.route.enter(ctx) {
 			return
 		}
-		failed, whole, err := l.load(ctx, items)
-		l.p.route.leave()
+		if !again { // else it was begun before
+			items = l.p.frontier.begin(items)
+		}
+		if len(items) == 0 {
+			l.p.route.leave()
+			continue
+		}
+		view, err := l.load(ctx, items)
+		l.p.route.leave() // the dead letter may take its time: others load meanwhile
+		failed, whole := items, err != nil
+		if !whole {
+			failed, err = l.sort(ctx, view, items)
+		}
 		if l.p.fenced.Load() {
 			l.p.c.count(MetricLateAcks, l.p.Partition, int64(len(items)-len(failed)))
 			return
@@ -190,13 +203,16 @@ func (l *lane) due(now time.Time) (items []item) {
 	if len(l.retry) == 0 {
 		return nil
 	}
-	room, waiting := l.room(), map[uint64]bool{}
+	room, waiting := l.room(), map[uint64]time.Time{} // by key: when the first that waits is due
 	rest := l.retry[:0]
 	l.attempts = l.attempts[:0]
 	for _, f := range l.retry {
-		ordered := f.key != 0 || !l.keyed
-		if now.Before(f.due) || ordered && waiting[f.key] || !room.take(f.item) {
-			waiting[f.key] = true
+		before, behind := waiting[f.key]
+		if behind = behind && (f.key != 0 || !l.keyed); behind && f.due.Before(before) {
+			f.due = before // or wait would end at once, again and again, with nothing to do
+		}
+		if behind || now.Before(f.due) || !room.take(f.item) {
+			waiting[f.key] = f.due
 			rest = append(rest, f)
 			continue
 		}
@@ -291,60 +307,50 @@ func (r *room) take(it item) bool {
 	return true
 }
 
-// load makes one call. It returns the items that aren't durable, and whether the call failed as a whole.
-func (l *lane) load(life context.Context, items []item) (rest []item, whole bool, err error) {
+// load makes one call, and more if it is refused for ever as a whole. The error says that none of the items is durable; else the view
+// tells it of each.
+func (l *lane) load(life context.Context, items []item) (view *Batch, err error) {
 	l.tape.Reset()
 	source := Source{Partition: l.p.Partition, TopicID: l.p.TopicID, Connector: l.p.c.name}
 	l.view = l.view[:0]
 	for _, it := range items {
 		l.view = append(l.view, *it.record())
 	}
-	view := &Batch{source: source, tape: l.tape, records: l.view}
+	view = &Batch{source: source, tape: l.tape, records: l.view}
+	failpoint.Here("load.before")
+	err = l.call(life, view)
+	failpoint.Here("load.after")
+	switch {
+	case err == nil:
+		return view, nil
+	case ClassOf(err) != Permanent:
+		return view, err
+	case len(items) == 1:
+		view.Fail(0, err)
+		return view, nil
+	}
+	view.failed = nil
+	parts := bisection{l: l, view: view, items: items, waiting: map[uint64]error{}}
+	half := len(items) / 2
+	parts.load(life, 0, half)
+	parts.load(life, half, len(items))
+	return view, nil
+}
+
+// call is one call of Load.
+func (l *lane) call(life context.Context, view *Batch) error {
 	ctx, cancel := context.WithTimeout(life, l.limits.Timeout)
 	defer cancel()
 	l.p.c.count(MetricLoads, l.p.Partition, 1)
-	err = l.p.route.loader.Load(ctx, view)
-	if err != nil && ClassOf(err) == Permanent && len(items) > 1 {
-		err = l.oneByOne(ctx, view, items)
-	}
-	if err != nil && ClassOf(err) != Permanent {
-		return items, true, err
-	}
-	if err != nil {
-		view.Fail(0, err)
-	}
-	return l.sort(life, view, items)
-}
-
-// oneByOne finds out which records are refused when a call is refused for ever as a whole. Behind one that is tried again, those of its key wait.
-func (l *lane) oneByOne(ctx context.Context, view *Batch, items []item) error {
-	view.failed = nil
-	waiting := map[uint64]error{} // by key
-	for i, it := range items {
-		err := waiting[it.key]
-		if err == nil {
-			one := &Batch{source: view.source, tape: l.tape, records: []Record{*it.record()}}
-			if err = l.p.route.loader.Load(ctx, one); err == nil {
-				err = one.Err(0)
-			}
-		}
-		if err == nil {
-			continue
-		}
-		view.Fail(i, err)
-		if ClassOf(err) != Permanent && (it.key != 0 || !l.keyed) {
-			waiting[it.key] = err
-		}
-	}
-	return ctx.Err()
+	return l.p.route.loader.Load(ctx, view)
 }
 
 // sort acks what is durable, buries what never will be, and returns the rest.
-func (l *lane) sort(ctx context.Context, view *Batch, items []item) (rest []item, whole bool, cause error) {
+func (l *lane) sort(ctx context.Context, view *Batch, items []item) (rest []item, cause error) {
 	acked, buried := items, []item(nil)
+	var failures []Failure
 	if view.failed != nil {
 		acked = make([]item, 0, len(items))
-		var failures []Failure
 		for i, it := range items {
 			err := view.failed[i]
 			switch {
@@ -360,21 +366,23 @@ func (l *lane) sort(ctx context.Context, view *Batch, items []item) (rest []item
 				}
 			}
 		}
-		if _, err := l.p.bury(ctx, failures); err != nil {
-			// They are never acked: the watermark stays at the first of them.
-			if ctx.Err() == nil {
-				l.p.halt(err)
-			}
-			buried = nil
+	}
+	l.p.watch.settled(len(acked) + len(buried))
+	if _, err := l.p.bury(ctx, failures); err != nil {
+		// They are never acked: the watermark stays at the first of them.
+		if ctx.Err() == nil {
+			l.p.halt(err)
 		}
+		buried = nil
 	}
 	if !l.p.fenced.Load() {
 		l.p.written(len(acked))
 		l.p.ledger.ack(acked)
 		l.p.ledger.ack(buried)
+		failpoint.Here("load.acked")
 		l.p.passBy()
 	}
-	return rest, false, cause
+	return rest, cause
 }
 
 // written counts records that are durable in the sink.
@@ -392,7 +400,7 @@ func (l *lane) settle(items, rest []item, again, whole bool, err error) {
 		l.p.block(items, -1)
 	}
 	if len(rest) == 0 {
-		if l.row = 0; len(l.retry) == 0 && l.troubled {
+		if l.setRow(0); len(l.retry) == 0 && l.troubled {
 			l.troubled = false
 			l.p.recovered()
 		}
@@ -410,14 +418,31 @@ func (l *lane) settle(items, rest []item, again, whole bool, err error) {
 	}
 }
 
+// setRow notes how many calls in a row failed as a whole, and lets the partition know whether this lane gets anything through.
+func (l *lane) setRow(n int) {
+	switch {
+	case l.row == 0 && n > 0:
+		l.p.failing.Add(1)
+	case l.row > 0 && n == 0:
+		l.p.failing.Add(-1)
+	}
+	l.row = n
+}
+
+// down reports whether no lane gets anything through: to read on would only fill memory.
+func (p *partition) down() bool {
+	failing := p.failing.Load()
+	return failing > 0 && failing == p.loading.Load()
+}
+
 // plan says when what is left of a call's items is due: together, and nothing else before, or each after its own failures.
 func (l *lane) plan(items, rest []item, again, together bool, err error) []failed {
 	now := time.Now()
 	if together {
 		l.paused = now.Add(l.p.c.retry.wait(l.row, err))
-		l.row++
+		l.setRow(l.row + 1)
 	} else {
-		l.row = 0
+		l.setRow(0)
 	}
 	var waits [math.MaxUint8 + 1]time.Time // by attempt: those that failed together come together
 	all := make([]failed, 0, len(rest))

@@ -241,6 +241,27 @@ func (e *entry) low() int64 {
 	return low
 }
 
+// durable reports whether nothing of an offset is left to do, although it isn't below the watermark.
+func (l *ledger) durable(offset int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries[l.head:] {
+		if offset < e.first || offset >= e.next {
+			continue
+		}
+		if !e.sealed || e.stuck >= 0 && offset >= e.stuck {
+			return false
+		}
+		for i := range e.outputs {
+			if e.outputs[i].Offset == offset && e.done[i/64]&(1<<(i%64)) == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // idle reports whether everything that was entered is done.
 func (l *ledger) idle() bool {
 	l.mu.Lock()
@@ -255,10 +276,13 @@ func (l *ledger) load() (waiting, moving int) {
 	return l.waiting, l.waiting - l.blocked
 }
 
-// abandon gives back the memory of what will never be done. Nobody borrows it any more.
+// abandon gives back the memory of what will never be done. Nobody borrows it any more. The watermark stays.
 func (l *ledger) abandon() {
 	l.mu.Lock()
 	rest := l.entries[l.head:]
+	if len(rest) > 0 {
+		l.at = max(l.at, rest[0].low())
+	}
 	l.entries, l.head, l.waiting, l.blocked = nil, 0, 0, 0
 	l.stalled.Store(0)
 	l.mu.Unlock()

@@ -31,6 +31,9 @@ type settings struct {
 	retry          backoff
 	onGap          GapPolicy
 	plan           string
+	breaker        Breaker
+	rate           *Rate
+	untilEnd       bool
 }
 
 // A GapPolicy says what happens when offsets that weren't read yet are gone from Kafka.
@@ -123,7 +126,7 @@ func defaults() settings {
 		commitTimeout:  5 * time.Second,
 		drainTimeout:   20 * time.Second,
 		windowInterval: time.Second,
-		retry:          backoff{base: 100 * time.Millisecond, longest: 30 * time.Second},
+		retry:          newBackoff(100*time.Millisecond, 8*time.Second),
 		onGap:          GapFail,
 	}
 }
@@ -182,10 +185,10 @@ func WithCommitInterval(d time.Duration) Option { return func(s *settings) { s.c
 // has begun. Default 20 s; keep it below the group's rebalance timeout.
 func WithDrainTimeout(d time.Duration) Option { return func(s *settings) { s.drainTimeout = d } }
 
-// WithRetry sets the waits between attempts: the n-th is random between 0 and the smaller of
-// first * 2^n and longest. Default 100 ms and 30 s.
+// WithRetry sets the waits between attempts: the n-th is random between 0 and the smaller of first * 2^n and longest. Default 100 ms
+// and 8 s, so that all partitions go on within 10 s of the end of an outage. After a Systemic error the wait is up to four times the longest, but 30 s at the most.
 func WithRetry(first, longest time.Duration) Option {
-	return func(s *settings) { s.retry = backoff{base: first, longest: longest} }
+	return func(s *settings) { s.retry = newBackoff(first, longest) }
 }
 
 // WithGapPolicy sets what happens when offsets that weren't read yet are gone from Kafka. Default GapFail.
@@ -203,6 +206,9 @@ func (s *settings) validate() error {
 	}
 	if s.maxRecord <= 0 || s.commitInterval <= 0 || s.drainTimeout <= 0 || s.retry.base <= 0 || s.retry.longest < s.retry.base {
 		return errors.New("largest record, commit interval, drain timeout and retry waits must be positive, the longest wait not below the first")
+	}
+	if err := s.breaker.validate(); err != nil {
+		return err
 	}
 	for _, r := range s.routes {
 		if r.loader == nil && r.stager == nil {

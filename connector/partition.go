@@ -2,7 +2,6 @@ package connector
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -15,22 +14,30 @@ import (
 // (a Loader) or into a range (a Stager). Nothing of it outlives the fence but late acks, which are counted and dropped.
 type partition struct {
 	Assignment
-	c      *Connector
-	route  *route
-	cancel context.CancelFunc // ends the context of all its work, at the fence
-	close  context.CancelFunc // ends the context of what hasn't begun, at the drain
-	log    *slog.Logger
-	steps  transform
-	ledger *ledger
-	stage  *stage   // with a Stager
-	lanes  []*lane  // with a Loader
-	sorted [][]item // scratch memory: a batch's outputs by lane
-	fenced atomic.Bool
-	done   chan struct{} // the worker has ended
-	halted chan struct{} // closed: nothing more is taken in, because of an error that stays
-	gone   chan struct{} // closed: fenced
+	c        *Connector
+	route    *route
+	cancel   context.CancelFunc // ends the context of all its work, at the fence
+	close    context.CancelFunc // ends the context of what hasn't begun, at the drain
+	log      *slog.Logger
+	steps    transform
+	ledger   *ledger
+	stage    *stage                           // with a Stager
+	lanes    []*lane                          // with a Loader
+	frontier frontier                         // of the lanes
+	sorted   [][]item                         // scratch memory: a batch's outputs by lane
+	watch    *watch                           // for the breaker; nil without one
+	skips    []int64                          // offsets that operators skipped; the worker's own
+	renew    func(a Assignment) (work func()) // begins the partition again in its place, which has ended. Called under c.mu
+	loading  atomic.Int32                     // lanes
+	failing  atomic.Int32                     // lanes of which the last call failed as a whole
+	paused   atomic.Bool                      // by an operator
+	fenced   atomic.Bool
+	done     chan struct{} // the worker has ended
+	halted   chan struct{} // closed: nothing more is taken in, because of an error that stays
+	gone     chan struct{} // closed: fenced
 
-	next int64 // the worker's own: offset after what it has taken
+	next    int64        // the worker's own: offset after what it has taken
+	reached atomic.Int64 // offset after what it has processed; -1 before it begins, and while a range is mended
 	// The poller's own.
 	reading bool // Seek and Resume were done: what Poll returns from now on belongs to this assignment
 
@@ -51,6 +58,7 @@ type partition struct {
 	status statusCell
 }
 
+// newPartition makes a partition that is owned. Called under c.mu.
 func newPartition(c *Connector, a Assignment, r *route) *partition {
 	p := &partition{
 		Assignment: a, c: c, route: r,
@@ -63,73 +71,21 @@ func newPartition(c *Connector, a Assignment, r *route) *partition {
 		// Until handlers and sink have said where the partition stands, the group keeps what they said before.
 		p.ledger.moveTo(a.Start, a.Meta)
 	}
+	p.reached.Store(-1)
 	p.steps = transform{key: c.key, value: c.value, handlers: r.handlers, maxRecord: c.maxRecord, buffers: &c.buffers, again: p.again}
+	p.watch, p.skips = c.watch(a.Partition), c.wishes.skips(a)
+	p.paused.Store(c.wishes.isPaused(a.Partition))
+	p.status.paused = p.paused.Load()
 	p.status.begin(a, time.Now())
 	return p
 }
 
-// again waits before another attempt and shows the reason in status.
-func (p *partition) again(ctx context.Context, attempt int, err error) bool {
-	p.trouble(err)
-	p.countRetries(err, 1)
-	return sleep(ctx, p.c.retry.wait(attempt, err))
-}
-
-// countRetries counts attempts that will be repeated, also by the class of the error.
-func (p *partition) countRetries(err error, n int) {
-	p.c.count(MetricRetries, p.Partition, int64(n))
-	p.c.count(MetricRetries.of(ClassOf(err).String()), p.Partition, int64(n))
-}
-
-// trouble shows an error that is being retried. The first of a row is logged.
-func (p *partition) trouble(err error) {
-	state := StateRetrying
-	if ClassOf(err) == Systemic {
-		state = StateBlocked
-	}
-	if !p.status.trouble(state, err) {
-		return
-	}
-	if state == StateBlocked {
-		p.log.Error("blocked until this is changed; retrying", "error", err)
-	} else {
-		p.log.Warn("failed; retrying", "error", err)
-	}
-}
-
-// recovered ends trouble.
-func (p *partition) recovered() {
-	if p.status.recovered() {
-		p.log.Info("going on")
-	}
-}
-
-// halt stops the partition for good, until it is assigned again. Others go on.
+// halt stops the partition for good, until it is resumed or assigned again. Others go on.
 func (p *partition) halt(err error) {
 	if p.status.halt(err) {
 		close(p.halted)
 		p.log.Error("partition stopped", "error", err)
 		p.c.command(func() { p.c.pause(p) })
-	}
-}
-
-// retrier is the Retrier for this partition.
-func (p *partition) retrier(ctx context.Context, what string, try func(context.Context) error) error {
-	for attempt := 0; ; attempt++ {
-		err := try(ctx)
-		if err == nil {
-			if attempt > 0 {
-				p.recovered()
-			}
-			return nil
-		}
-		err = fmt.Errorf("%s: %w", what, err)
-		if c := ClassOf(err); c != Retryable && c != Systemic || ctx.Err() != nil {
-			return err
-		}
-		if !p.again(ctx, attempt, err) {
-			return errors.Join(err, ctx.Err())
-		}
 	}
 }
 
@@ -210,13 +166,24 @@ func (p *partition) free(n int64) {
 		p.c.feed()
 	}
 	if low := p.low.Load(); low > 0 && held < low && p.low.CompareAndSwap(low, 0) {
-		p.c.command(func() { p.c.resume(p) })
+		p.c.command(func() { p.c.adjust(p) })
 	}
 }
 
-// hungry reports whether the partition has less than a fetch to work on. What is only held for failed records is none.
+// replete reports whether the partition holds its part of the budget: one that waits for its sink or for the dead letter must
+// leave room for the others.
+func (p *partition) replete() bool {
+	return p.held.Load() > max(p.c.pool/int64(len(*p.c.parts.Load())+1), 2*p.largest.Load())
+}
+
+// hungry reports whether the partition has less than a fetch to work on. What is only held for failed records is none, unless the
+// sink takes nothing at all.
 func (p *partition) hungry() bool {
-	return p.held.Load()-p.ledger.stalled.Load() <= p.largest.Load()
+	work := p.held.Load()
+	if !p.down() {
+		work -= p.ledger.stalled.Load()
+	}
+	return work <= p.largest.Load()
 }
 
 // block tells the ledger of outputs that are blocked, or no longer.
@@ -246,6 +213,7 @@ func (p *partition) stop() {
 	if !p.draining {
 		p.draining = true
 		close(p.drain)
+		p.frontier.close()
 		p.close()
 	}
 }
@@ -293,6 +261,9 @@ func (p *partition) work(ctx, intake context.Context) {
 
 // consume recovers and then processes batches until drain, fence or an error that stops the partition.
 func (p *partition) consume(ctx, intake context.Context) error {
+	if err := p.watch.open(); err != nil {
+		return err
+	}
 	from, err := p.recover(ctx, intake)
 	if err != nil {
 		return err
@@ -301,6 +272,7 @@ func (p *partition) consume(ctx, intake context.Context) error {
 	p.c.start(p, from)
 	ticks := p.windowTicks(ctx)
 	for {
+		p.reach()
 		b, gap := p.dequeue()
 		if p.over() {
 			if b != nil {
@@ -392,6 +364,7 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 	b.source.Connector = p.c.name
 	tape := p.c.tape()
 	pass := p.steps.begin(b, tape)
+	pass.leaveOut(p.skips)
 	if err := pass.run(intake); err != nil {
 		p.drop(b)
 		return fmt.Errorf("%s from offset %d: %w", p.Partition, b.firstOffset(), err)
@@ -401,6 +374,7 @@ func (p *partition) process(ctx, intake context.Context, b *Batch) error {
 	mending := p.stage != nil && p.stage.mending()
 	if !mending {
 		p.count(pass)
+		p.watch.read(n)
 	}
 	if f := pass.first(); f != nil && p.c.dead == nil && !mending {
 		pass.cut(f.Record.Offset)
@@ -463,7 +437,11 @@ func (p *partition) spread(ctx context.Context, e *entry, pass *pass) error {
 	// Handle no further ahead than the lanes can use, or the budget allows: raw batches are smaller than handled ones.
 	ahead := max(leastAhead, 4*len(p.lanes)*p.route.limits.Records)
 	for {
-		if waiting, moving := p.ledger.load(); waiting == 0 || moving <= ahead && !p.c.full() {
+		waiting, moving := p.ledger.load()
+		if p.down() {
+			moving = waiting
+		}
+		if waiting == 0 || moving <= ahead && !p.c.full() && !p.replete() {
 			return nil
 		}
 		select {

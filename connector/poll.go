@@ -25,6 +25,7 @@ func (c *Connector) poll(ctx context.Context) {
 			bytes += b.source.Bytes
 		}
 		c.share.charge(bytes - c.window)
+		c.pay(batches)
 		if len(batches) > 0 {
 			c.expect(bytes)
 		}
@@ -52,12 +53,27 @@ func (c *Connector) expect(bytes int64) {
 	c.share.rebase(c.window)
 }
 
-// room waits until a partition needs records, and then until the budget has room for one fetch. Meanwhile it runs
-// commands, and asks the partition that holds most to write its files.
+// pay charges what a poll returned to the rate.
+func (c *Connector) pay(batches []*Batch) {
+	if !c.rate.bounds() {
+		return
+	}
+	var raw int64
+	for _, b := range batches {
+		raw += rawBytes(b.records)
+	}
+	c.rate.charge(raw, time.Now())
+}
+
+// room waits until the rate allows a fetch, until a partition needs records, and then until the budget has room for one fetch. Meanwhile
+// it runs commands, and asks the partition that holds most to write its files.
 func (c *Connector) room(ctx context.Context) bool {
 	for {
 		var freed <-chan struct{}
-		if c.needed() {
+		var paid <-chan time.Time
+		if wait := c.rate.wait(time.Now()); wait > 0 {
+			paid = time.After(wait)
+		} else if c.needed() {
 			ok, more := c.share.tryTake(c.window)
 			if ok {
 				return true
@@ -72,6 +88,7 @@ func (c *Connector) room(ctx context.Context) bool {
 		case f := <-c.commands:
 			f()
 		case <-freed:
+		case <-paid:
 		}
 	}
 }
@@ -84,7 +101,7 @@ func (c *Connector) needed() bool {
 	}
 	busy := false
 	for _, p := range *c.parts.Load() {
-		if !p.reading || p.low.Load() > 0 {
+		if !p.reading || p.low.Load() > 0 || p.paused.Load() {
 			continue
 		}
 		if p.hungry() {
@@ -198,19 +215,25 @@ func (c *Connector) balance() {
 	fair := c.pool / int64(len(parts)+1)
 	for _, p := range parts {
 		high := min(max(fair, 6*p.largest.Load()), max(fair, c.pool/2))
-		if p.reading && p.low.Load() == 0 && p.held.Load() > high {
+		if p.reading && !p.paused.Load() && p.low.Load() == 0 && p.held.Load() > high {
 			c.consumer.Pause(p.Partition)
 			p.low.Store(high / 4)
 			if p.held.Load() < high/4 && p.low.CompareAndSwap(high/4, 0) {
-				c.resume(p) // it was worked off meanwhile
+				c.adjust(p) // it was worked off meanwhile
 			}
 		}
 	}
 }
 
-// resume is a command: read on.
-func (c *Connector) resume(p *partition) {
-	if (*c.parts.Load())[p.Partition] == p && p.reading {
+// adjust is a command: read on, unless an operator paused the partition, or it is far over its share.
+func (c *Connector) adjust(p *partition) {
+	if (*c.parts.Load())[p.Partition] != p || !p.reading {
+		return
+	}
+	switch {
+	case p.paused.Load():
+		c.consumer.Pause(p.Partition)
+	case p.low.Load() == 0:
 		c.consumer.Resume(p.Partition)
 	}
 }
@@ -242,9 +265,9 @@ func (c *Connector) read(p *partition, from int64) {
 	}
 	p.empty()
 	c.consumer.Seek(p.Partition, from)
-	c.consumer.Resume(p.Partition)
 	p.reading = true
 	p.low.Store(0)
+	c.adjust(p)
 	p.status.seek(from)
 }
 

@@ -37,6 +37,45 @@ func TestRevokedPartitionsAreDrainedAndCommitted(t *testing.T) {
 	})
 }
 
+// A revoke waits for what was begun, and for what lies before that in other lanes: not for all that is queued, and nothing is written twice.
+func TestARevokeLeavesWhatIsOnlyQueued(t *testing.T) {
+	for name, l := range map[string]func(slowly) connector.Loader{
+		"in order": func(s slowly) connector.Loader { return s },
+		"by key":   func(s slowly) connector.Loader { return slowlyKeyed{keyed{s.sink}, s.delay} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				log := connectortest.NewLog()
+				log.Append(p0, numbered(2000)...)
+				s := newSink()
+				s.limits = connector.Limits{Records: 10, InFlight: 4}
+				a := start(t, log, loading(l(slowly{s, time.Second})), connector.WithCommitInterval(time.Hour))
+				a.consumer.BatchSize = 1000
+				a.consumer.Assign(p0)
+				time.Sleep(4500 * time.Millisecond)
+				before := time.Now()
+				a.consumer.Revoke(t.Context(), p0)
+				if d := time.Since(before); d > 15*time.Second {
+					t.Errorf("the revoke took %s of the 20 s that it may, with calls of 1 s", d)
+				}
+				stored := len(s.values())
+				if at := log.Committed(p0).At; at != int64(stored) || stored == 0 || stored > 1000 {
+					t.Errorf("%d stored, %d committed when the revoke returned: want the same, and not nearly all of 2,000", stored, at)
+				}
+				b := start(t, log, loading(l(slowly{s, time.Millisecond})))
+				b.consumer.Assign(p0)
+				b.waitCommitted(p0, 2000)
+				if n := len(s.values()); n != 2000 {
+					t.Errorf("%d records were written by two members, want each of 2,000 once", n)
+				}
+				if n := a.metrics.of(connector.MetricLateAcks); n > 0 {
+					t.Errorf("%d late acks", n)
+				}
+			})
+		})
+	}
+}
+
 func TestARevokeReturnsThoughTheSinkHangs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := connectortest.NewLog()
@@ -296,6 +335,21 @@ type slowly struct {
 func (s slowly) Load(ctx context.Context, b *connector.Batch) error {
 	time.Sleep(s.delay)
 	return s.sink.Load(ctx, b)
+}
+
+type slowlyKeyed struct {
+	keyed
+	delay time.Duration
+}
+
+// Key spreads the keys over all lanes.
+func (s slowlyKeyed) Key(b *connector.Batch, i int) (uint64, bool) {
+	return uint64(b.At(i).Offset+1) * 0x9e3779b97f4a7c15, true
+}
+
+func (s slowlyKeyed) Load(ctx context.Context, b *connector.Batch) error {
+	time.Sleep(s.delay)
+	return s.keyed.Load(ctx, b)
 }
 
 // windowed is a Consumer that says how much one Poll may return.

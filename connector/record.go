@@ -60,6 +60,20 @@ func (r *Record) TimestampType() string {
 // Tombstone reports whether Kafka holds a null value.
 func (r *Record) Tombstone() bool { return r.RawValue == nil }
 
+// Deleted reports whether the record is a tombstone still: no handler gave it a value.
+func (r *Record) Deleted() bool { return r.Tombstone() && r.Value.IsNull() }
+
+// Header is the value of the last header of a name, as the Java client's Headers.lastHeader has it. ok is false if there is none; a header may
+// also have no value, nil.
+func (r *Record) Header(name string) (value []byte, ok bool) {
+	for i := len(r.Headers) - 1; i >= 0; i-- {
+		if r.Headers[i].Name == name {
+			return r.Headers[i].Value, true
+		}
+	}
+	return nil, false
+}
+
 // appendID appends "<topic id hex>-<partition>-<offset>-<index>".
 func appendID(dst []byte, topic [16]byte, partition int32, r *Record) []byte {
 	dst = hex.AppendEncode(dst, topic[:])

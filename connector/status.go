@@ -17,7 +17,8 @@ const (
 	StateRunning    State = "running"
 	StateRetrying   State = "retrying" // something failed and is tried again
 	StateBlocked    State = "blocked"  // somebody has to change something
-	StateHalted     State = "halted"   // stopped at a record or a gap; others go on
+	StateHalted     State = "halted"   // stopped at a record, at a gap or by the Breaker; others go on
+	StatePaused     State = "paused"   // somebody asked for it
 )
 
 // A Status is what a Connector is doing.
@@ -82,6 +83,8 @@ type Report struct {
 	Principal  string   `json:"principal,omitempty"` // as whom it is used, as far as that is known: "User:alice", an ARN; never a secret
 	Joined     bool     `json:"joined"`              // the group was joined, once at least
 	Rebalances int64    `json:"rebalances"`          // times that the assignment changed
+	Unknown    int      `json:"unknown,omitempty"`   // partitions that the group assigned, and of which the offsets are still being looked up
+	Nothing    bool     `json:"nothing,omitempty"`   // no topic to read is there, so that there is no group to join yet
 	Throttle   Throttle `json:"throttle"`            // of fetches, or of what is produced
 }
 
@@ -162,6 +165,7 @@ type statusCell struct {
 	s       PartitionStatus
 	backlog backlog
 	warned  time.Time // when a burial was last logged
+	paused  bool      // by an operator
 }
 
 // look is the status as it is now.
@@ -222,7 +226,7 @@ func (c *statusCell) seek(from int64) {
 	c.backlog.rewind(from)
 	c.s.Position = from
 	if c.s.State == StateRecovering {
-		c.s.State, c.s.Since = StateRunning, time.Now()
+		c.s.State, c.s.Since = c.calm(), time.Now()
 	}
 }
 
@@ -232,7 +236,7 @@ func (c *statusCell) committed(at int64) {
 	defer c.mu.Unlock()
 	c.backlog.commit(at)
 	c.s.Committed = at
-	if c.s.State == StateRunning {
+	if c.s.State == c.calm() {
 		c.s.Error = ""
 	}
 }
@@ -285,7 +289,7 @@ func (c *statusCell) recovered() bool {
 	if c.s.State != StateRetrying && c.s.State != StateBlocked {
 		return false
 	}
-	c.s.State, c.s.Error, c.s.Since = StateRunning, "", time.Now()
+	c.s.State, c.s.Error, c.s.Since = c.calm(), "", time.Now()
 	return true
 }
 

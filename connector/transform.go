@@ -38,12 +38,15 @@ type pass struct {
 	failures []Failure // permanent ones
 	filtered int
 	emitted  int
+	skipped  int             // records that operators skipped
 	children map[int32]int32 // by origin: how many records were emitted from it
 }
 
 // begin starts the pass of a batch that was fetched.
 func (t *transform) begin(b *Batch, tape *serde.Tape) *pass {
-	return &pass{transform: t, source: &b.source, fetched: b.records, tape: tape, outputs: b.records}
+	p := &pass{transform: t, source: &b.source, fetched: b.records, tape: tape, outputs: b.records}
+	p.takeFailed(b)
+	return p
 }
 
 // run decodes the records and passes them through all handlers. It fails when ctx ends, when no

@@ -103,7 +103,7 @@ func (f *flattener) flatten(b *connector.Batch, i int) error {
 	if err != nil {
 		return err
 	}
-	if isNull(list) {
+	if list.IsNull() {
 		b.Filter(i)
 		return nil
 	}

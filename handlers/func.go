@@ -54,7 +54,7 @@ func (f Func) call(ctx context.Context, b *connector.Batch) error {
 
 // plain is a value as bytes: a text or bytes as they are, anything else as JSON in buf, nil for null.
 func plain(v serde.Value, buf *[]byte) ([]byte, error) {
-	if isNull(v) {
+	if v.IsNull() {
 		return nil, nil
 	}
 	if text, ok := v.Text(); ok {

@@ -115,7 +115,7 @@ func (c Set) Open(context.Context) (connector.Handler, error) {
 }
 
 func setFields(t *serde.Tape, v serde.Value, paths []fieldPath, values []serde.Value) (serde.Value, error) {
-	if isNull(v) {
+	if v.IsNull() {
 		v = serde.Value{} // an object is made
 	}
 	for k, p := range paths {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/rule"
-	"github.com/millrace/millrace/serde"
 )
 
 // Tombstones says what a rule does with tombstones: records whose value is Kafka's null.
@@ -25,20 +24,10 @@ func (t Tombstones) validate() error {
 	return fmt.Errorf("tombstones: %q is neither pass nor apply", string(t))
 }
 
-// tombstone reports whether a record is one, still: a handler may have given it a value.
-func tombstone(r *connector.Record) bool {
-	return r.Tombstone() && isNull(r.Value)
-}
-
-func isNull(v serde.Value) bool {
-	k := v.Kind()
-	return k == serde.Missing || k == serde.Null
-}
-
 // each runs f for the records of b. An error of f is that record's permanent error.
 func each(b *connector.Batch, t Tombstones, f func(i int, r *connector.Record) error) {
 	for i, r := range b.Records() {
-		if t != Apply && tombstone(r) {
+		if t != Apply && r.Deleted() {
 			continue
 		}
 		if err := f(i, r); err != nil {

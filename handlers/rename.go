@@ -74,7 +74,7 @@ func (c Drop) Open(context.Context) (connector.Handler, error) {
 					return fmt.Errorf("drop %s: %w", p, err)
 				}
 			}
-			if len(top) > 0 && !isNull(v) {
+			if len(top) > 0 && !v.IsNull() {
 				if v.Kind() != serde.Object {
 					return fmt.Errorf("drop %s: the value is %s, not an object", top[0], kindName(v))
 				}
@@ -157,7 +157,7 @@ func (c Rename) renamings() ([]*renaming, error) {
 }
 
 func (n *renaming) apply(t *serde.Tape, o serde.Value) (serde.Value, error) {
-	if isNull(o) {
+	if o.IsNull() {
 		return o, nil
 	}
 	if o.Kind() != serde.Object {

@@ -71,7 +71,7 @@ func typed[T any](ctx context.Context, b *connector.Batch, f func(in In[T], r *c
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if tombstone(r) {
+		if r.Deleted() {
 			continue
 		}
 		in := In[T]{

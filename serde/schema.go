@@ -18,7 +18,12 @@ type Schema struct {
 	Name    string // in its registry; where there is none, that of the file or of the record
 	ID      string // of this version in its registry: a UUID in AWS Glue's, a number in Confluent's; "" without a registry
 	Version int64  // its number among the versions of Name, from 1; 0 if that isn't known
-	Text    string // as it is registered
+	Text    string // as it is registered; of a Protobuf descriptor set in a file, that in base64
+	Type    string // full name of the type in Text that the value is of, where Text holds several: a Protobuf message; else ""
+
+	// Reader is the schema that values were resolved to, as text, where they were: Avro's reader schema. Values have its members; those that only Text has are
+	// gone. "": values are as Text says.
+	Reader string
 
 	References []Reference // what Text imports, if it does
 }

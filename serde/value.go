@@ -72,6 +72,9 @@ func (v Value) Kind() Kind {
 // Exists reports whether v isn't Missing. A null exists.
 func (v Value) Exists() bool { return v.d != nil }
 
+// IsNull reports whether v is a Null, or Missing.
+func (v Value) IsNull() bool { return v.d == nil || v.node().kind == Null }
+
 // Bool is the content of a Bool.
 func (v Value) Bool() (b, ok bool) {
 	if v.d == nil {

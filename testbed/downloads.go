@@ -34,6 +34,7 @@ func Downloads() []Download {
 		{"Kafka 4.3.1", "56 MB from Maven Central", KafkaJars},
 		{"versitygw " + gatewayVersion, "2 to 8 minutes to compile", S3Gateway},
 		{"moto " + motoVersion, "320 MB from PyPI", motoPython},
+		{"pyarrow, DuckDB, fastavro", "280 MB from PyPI", readersPython},
 		{"Kafka's IAM plug-in", "seconds to compile", IAMPlugin},
 		{"AWS's Glue serde 1.1.27", "43 MB from Maven Central", GlueJars},
 		{"The Glue round trip in Java", "seconds to compile", GlueClasses},

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -17,13 +18,18 @@ type GlueRegistry struct {
 	Name     string
 }
 
-// Registry makes a registry in moto that is named after the test.
+// Registry makes a registry in moto that is named after the test, and deleted after it: moto has ten at most.
 func (s *S3) Registry(t testing.TB) *GlueRegistry {
 	t.Helper()
 	r := &GlueRegistry{Endpoint: s.Endpoint, Region: s.Region, Name: Name(t)}
 	if _, err := r.Client(t).CreateRegistry(deadline(t), &glue.CreateRegistryInput{RegistryName: &r.Name}); err != nil {
 		t.Fatalf("create registry %s: %v", r.Name, err)
 	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+		defer cancel()
+		_, _ = r.Client(t).DeleteRegistry(ctx, &glue.DeleteRegistryInput{RegistryId: &types.RegistryId{RegistryName: &r.Name}}) // best effort: moto may be down
+	})
 	return r
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 const motoVersion = "5.2.5"
@@ -24,7 +25,7 @@ func motoPython(ctx context.Context) (string, error) {
 	return venvPython(venv), nil
 }
 
-func pipInstall(ctx context.Context, venv, what string) error {
+func pipInstall(ctx context.Context, venv string, packages ...string) error {
 	python, err := findVenv()
 	if err != nil {
 		return fmt.Errorf("%w (Debian: apt-get install python3 python3-venv)", err)
@@ -32,7 +33,8 @@ func pipInstall(ctx context.Context, venv, what string) error {
 	if err := output(exec.CommandContext(ctx, python, "-m", "venv", venv), "python3 -m venv"); err != nil {
 		return err
 	}
-	return output(exec.CommandContext(ctx, venvPython(venv), "-m", "pip", "install", "--quiet", what), "pip install "+what)
+	args := append([]string{"-m", "pip", "install", "--quiet"}, packages...)
+	return output(exec.CommandContext(ctx, venvPython(venv), args...), "pip install "+strings.Join(packages, " "))
 }
 
 func venvPython(venv string) string { return filepath.Join(venv, "bin", "python3") }

@@ -24,6 +24,7 @@ type Process struct {
 	Log  string // path of the file with all that it printed
 
 	argv  []string
+	env   []string     // besides this process's own
 	ready string       // what it prints when it takes connections, or is about to
 	mend  func() error // what to do to its data before each start; may be nil
 	cmd   *exec.Cmd
@@ -50,6 +51,7 @@ func (p *Process) Start(ctx context.Context) error {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	p.cmd = exec.Command(p.argv[0], p.argv[1:]...)
+	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	Contain(p.cmd)
 	if err := p.fork(); err != nil {

@@ -42,8 +42,13 @@ type Connector struct {
 	// OnGap says what happens when offsets that weren't read yet are gone from Kafka: they expired, the log was truncated, or the topic was
 	// deleted and created again. With fail the partition stops and says which offsets; the others go on. With earliest
 	// it goes on at the first offset that is there, with latest at the end of the log. Going on leaves a gap record in the dead
-	// letter and in the sink's chain. A chain in files or S3 never goes back by itself: see millrace rewind.
+	// letter and in the sink's chain. A chain in files or S3 never goes back by itself: see
+	// millrace rewind, and millrace move for topics that were made again or lie on another cluster.
 	OnGap connector.GapPolicy `yaml:"on_gap"`
+	// Breaker stops a partition when too many of its records fail for good, before the dead letter has them: a wrong schema or rule
+	// must not empty a topic into it. Nothing is lost; only millrace resume, or a restart, starts the partition again. With none it never stops. It does nothing
+	// where there is no dead letter.
+	Breaker *Breaker `yaml:"breaker" off:"none"`
 	// MaxRecord is the size of the largest record, key, value and headers together; a larger one goes to the
 	// dead letter.
 	MaxRecord connector.Bytes `yaml:"max_record"`
@@ -172,6 +177,7 @@ func (r *Registry) Defaults() *Connector {
 	c := &Connector{
 		DeadLetter:     Choice{Name: none},
 		OnGap:          connector.GapFail,
+		Breaker:        defaultBreaker(),
 		MaxRecord:      8 << 20,
 		CommitInterval: connector.Duration(time.Second),
 		DrainTimeout:   connector.Duration(20 * time.Second),
@@ -222,6 +228,9 @@ func (d *decoder) connector(root *node) *Connector {
 	case connector.GapFail, connector.GapEarliest, connector.GapLatest:
 	default:
 		d.problems.add(at("on_gap"), "on_gap is fail, earliest or latest, not %q", string(c.OnGap))
+	}
+	if err := c.Breaker.validate(); err != nil {
+		d.problems.add(at("breaker"), "breaker: %v", err)
 	}
 	if c.MaxRecord <= 0 {
 		d.problems.add(at("max_record"), "max_record must be above 0")

@@ -213,6 +213,7 @@ overrides:
   handlers: []
 dead_letter: {grave: dlq}
 on_gap: latest
+breaker: {share: 2.5%, records: 500}
 max_record: 1MiB
 commit_interval: 5s
 ---
@@ -249,6 +250,7 @@ sink: devnull
 		},
 		DeadLetter: choice("grave", &graveConfig{Topic: "dlq"}),
 		OnGap:      connector.GapLatest,
+		Breaker:    &Breaker{Share: 0.025, Least: 10, Records: 500, Window: connector.Duration(time.Minute)},
 		MaxRecord:  1 << 20, CommitInterval: connector.Duration(5 * time.Second), DrainTimeout: connector.Duration(20 * time.Second),
 	}
 	if diff := cmp.Diff(want, f.Connectors[0], cmpopts.IgnoreUnexported(Choice{}), sameTexts(t)); diff != "" {

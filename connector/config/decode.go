@@ -40,6 +40,8 @@ func (d *decoder) value(n *node, v reflect.Value, s setting, what string) {
 		}
 	case s.oneof != "" && t.Kind() == reflect.Struct:
 		d.oneof(n, v, s, what)
+	case s.off != "" && t.Kind() == reflect.Pointer && n.kind == scalar:
+		d.off(n, v, s, what)
 	case t.Kind() == reflect.Pointer:
 		p := reflect.New(t.Elem())
 		if !v.IsNil() {
@@ -58,6 +60,15 @@ func (d *decoder) value(n *node, v reflect.Value, s setting, what string) {
 			d.scalar(n, text, v, what)
 		}
 	}
+}
+
+// off decodes the name of nil.
+func (d *decoder) off(n *node, v reflect.Value, s setting, what string) {
+	if text, ok := d.text(n, s, v.Type(), what); ok && text != s.off {
+		d.problems.add(n.at, "%s is a map of settings or %s, not %q; it takes %s", what, s.off, text, names(settings(v.Type().Elem())))
+		return
+	}
+	v.SetZero()
 }
 
 // structure decodes a map into a struct; nothing leaves the defaults, a scalar or a list goes to the short form.

@@ -132,11 +132,15 @@ func typeName(t reflect.Type, s setting) string {
 		return "duration"
 	case reflect.TypeFor[connector.Bytes]():
 		return "size"
+	case reflect.TypeFor[Percent]():
+		return "percentage"
 	}
 	if _, pairs := keyed(t); pairs {
 		return "map"
 	}
 	switch k := t.Kind(); {
+	case k == reflect.Pointer && s.off != "":
+		return typeName(t.Elem(), setting{}) + " or " + s.off
 	case k == reflect.Pointer:
 		return typeName(t.Elem(), s)
 	case k == reflect.Slice && !readsText(t):

@@ -71,11 +71,15 @@ func (r *Registry) typeSchema(t reflect.Type, s setting, docs Docs) object {
 		return either(object{"type": "string", "examples": []string{"5m", "90d"}})
 	case reflect.TypeFor[connector.Bytes]():
 		return either(object{"type": "string", "examples": []string{"128MiB"}})
+	case reflect.TypeFor[Percent]():
+		return either(object{"type": []string{"string", "number"}, "examples": []string{"1%"}})
 	}
 	if key, pairs := keyed(t); pairs {
 		return object{"type": "object", "additionalProperties": r.shortSchema(t.Elem(), key, docs)}
 	}
 	switch k := t.Kind(); {
+	case k == reflect.Pointer && s.off != "":
+		return object{"anyOf": []any{object{"enum": []string{s.off}}, r.typeSchema(t.Elem(), setting{}, docs)}}
 	case k == reflect.Pointer:
 		return r.typeSchema(t.Elem(), s, docs)
 	case k == reflect.Slice && !readsText(t):

@@ -20,6 +20,7 @@ type setting struct {
 	key      bool
 	choice   Kind
 	oneof    string // of a struct of which one field is set at most: the name of none
+	off      string // of a pointer to a struct: the name of nil
 }
 
 // settings are the settings of a struct type, those of embedded and inlined structs included.
@@ -43,7 +44,7 @@ func settings(t reflect.Type) []setting {
 			name: name, index: []int{i}, typ: f.Type, owner: t, field: f.Name,
 			rule: kind == "rule", template: kind == "template", json: kind == "json",
 			short: f.Tag.Get("short") == "true", key: f.Tag.Get("key") == "true",
-			choice: Kind(f.Tag.Get("choice")), oneof: f.Tag.Get("oneof"),
+			choice: Kind(f.Tag.Get("choice")), oneof: f.Tag.Get("oneof"), off: f.Tag.Get("off"),
 		})
 	}
 	return all

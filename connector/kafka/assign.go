@@ -121,6 +121,7 @@ func (c *Consumer) forget(ps []*partition) {
 	defer c.mu.Unlock()
 	for _, p := range ps {
 		delete(c.partitions, p.Partition)
+		c.unpacker.taken(p.Partition)
 	}
 }
 
@@ -187,6 +188,11 @@ func (c *Consumer) tell(ps []*partition) {
 	}
 	c.mu.Unlock()
 	c.listener.Assigned(told)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range ps {
+		p.known = true
+	}
 }
 
 // find completes assignments. Those that it returns as known are; the rest need another try.
@@ -212,7 +218,8 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 	}
 	starts, startErr := listOffsets(ctx, c.client, ps, -2)
 	ends, endErr := listOffsets(ctx, c.client, ps, -1)
-	errs := []error{startErr, endErr}
+	stable, stableErr := c.stable(ctx, ps)
+	errs := []error{startErr, endErr, stableErr}
 
 	birth := c.birth(commits)
 	var found []*partition
@@ -223,7 +230,7 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 		if t.Err != nil {
 			errs = append(errs, fmt.Errorf("topic %s: %w", p.Topic, t.Err))
 		}
-		if !ok || !ok2 || t.Err != nil {
+		if _, ok3 := stable[p.Partition]; !ok || !ok2 || !ok3 && stable != nil || t.Err != nil {
 			rest = append(rest, p)
 			continue
 		}
@@ -258,6 +265,9 @@ func (c *Consumer) find(ctx context.Context, ps []*partition) (known, rest []*pa
 	errs = append(errs, err)
 	c.mu.Lock()
 	for _, p := range known {
+		if at, ok := stable[p.Partition]; ok {
+			p.endAt(at)
+		}
 		if p.next != p.Start {
 			p.next, p.moved = p.Start, true
 		}
@@ -282,7 +292,7 @@ func (c *Consumer) birth(commits kadm.OffsetResponses) int64 {
 // Of those that it can't find out, Initial stays -1.
 func (c *Consumer) initial(ctx context.Context, ps []*partition, birth int64) error {
 	var timed []*partition
-	for _, p := range ps {
+	for _, p := range c.offsets.place(ps) {
 		if birth == 0 || c.appeared(p) {
 			p.Initial = p.LogStart
 		} else {
@@ -365,8 +375,13 @@ func (c *Consumer) settle(ctx context.Context, ps []*partition) {
 // listOffsets asks the partitions' leaders for an offset: at is a time in milliseconds, -1 for the end, -2 for the start. Partitions
 // whose leader gave none are missing in the result, and the error says why.
 func listOffsets(ctx context.Context, client *kgo.Client, ps []*partition, at int64) (map[connector.Partition]int64, error) {
+	return listOffsetsBy(ctx, client, ps, at, 0)
+}
+
+// listOffsetsBy is listOffsets by an isolation level.
+func listOffsetsBy(ctx context.Context, client *kgo.Client, ps []*partition, at int64, isolation int8) (map[connector.Partition]int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1
+	req.ReplicaID, req.IsolationLevel = -1, isolation
 	topics := make(map[string][]kmsg.ListOffsetsRequestTopicPartition)
 	for _, p := range ps {
 		rp := kmsg.NewListOffsetsRequestTopicPartition()

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // A note is what this package keeps in the metadata of a committed offset.
@@ -153,6 +154,7 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 	})
 	var failed error
 	codes := make(map[connector.Partition]error)
+	failpoint.Here("kafka.commit.before")
 	c.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err != nil {
 			return
@@ -173,6 +175,7 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 	if failed != nil {
 		return []error{c.access.explain(fmt.Sprintf("commit to group %s: no answer, so it may have been applied", c.config.Group), c.config.Group, failed)}
 	}
+	failpoint.Here("kafka.commit.after")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range todo {

@@ -39,12 +39,19 @@ type Config struct {
 	// Start is where a group that is new begins: earliest, latest, or a time such as 2026-01-31T08:00:00Z. It
 	// counts once, at the group's birth.
 	Start string `yaml:"start"`
+	// Offsets is a CSV file of lines topic,partition,offset, such as kafka-consumer-groups.sh --export writes for one group. A
+	// partition that is in it, and of which the group has no offset, starts there instead of where start says. Default: none.
+	Offsets string `yaml:"offsets"`
 	// Isolation is read_committed (no records of aborted or open transactions) or read_uncommitted.
 	Isolation string `yaml:"isolation"`
 	// Fetch says how much is fetched at a time.
 	Fetch Fetch `yaml:"fetch"`
-	// MaxDecompressedBatch is the most bytes that one compressed batch of records may unpack to. A partition stops at
-	// a larger one. It bounds the memory that a small message can ask for.
+	// MaxDecompressedBatch is the most bytes that one compressed batch of records may unpack to, and the most that its records may take
+	// beside their bytes (about 200 each). It bounds the memory that a small message can ask for. A larger batch is read over: it is one
+	// gap record in the dead letter, or stops the partition if there is none. All brokers together never have more unpacked and not
+	// read yet than this or four times fetch.max_bytes, whichever is more: what has no room waits in Kafka. A producer with a
+	// batch.size of 1 MiB makes 30 MiB if its records compress by thirty, so 64MiB is ample, and still fits into containers of 512 MiB
+	// twice beside the budget that they have by default.
 	MaxDecompressedBatch connector.Bytes `yaml:"max_decompressed_batch"`
 	// Auth is how this client proves to the brokers who it is. Every method but none turns TLS on.
 	Auth Auth `yaml:"auth" oneof:"none"`
@@ -109,7 +116,7 @@ func DefaultConfig() Config {
 			MaxBytes: 8 << 20, MaxPartitionBytes: 1 << 20, MinBytes: 1,
 			MaxWait: connector.Duration(500 * time.Millisecond),
 		},
-		MaxDecompressedBatch: 16 << 20,
+		MaxDecompressedBatch: 64 << 20,
 		Balancer:             CooperativeSticky,
 		SessionTimeout:       connector.Duration(45 * time.Second),
 		RebalanceTimeout:     connector.Duration(60 * time.Second),
@@ -221,7 +228,7 @@ func list(texts []string) []string {
 }
 
 // reading is the options of every client that fetches, with brokers of them in the cluster.
-func (c *Config) reading(access *access, brokers int) []kgo.Opt {
+func (c *Config) reading(access *access, brokers int, u *unpacker) []kgo.Opt {
 	perBroker := c.perBroker(brokers)
 	age := time.Duration(c.MetadataMaxAge)
 	opts := append(access.clientOptions(),
@@ -232,7 +239,8 @@ func (c *Config) reading(access *access, brokers int) []kgo.Opt {
 		kgo.FetchMinBytes(int32(min(int64(c.Fetch.MinBytes), perBroker))),
 		kgo.FetchMaxWait(time.Duration(c.Fetch.MaxWait)),
 		kgo.BrokerMaxReadBytes(int32(max(100<<20, min(2*perBroker, 1<<30)))),
-		kgo.MaxDecompressBatchBytes(int(c.MaxDecompressedBatch)),
+		kgo.WithDecompressor(u),
+		kgo.WithHooks(u),
 		kgo.FetchIsolationLevel(isolations[c.Isolation]),
 		// An offset out of range is an error to report, never a place to go on from.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -256,9 +264,9 @@ func (c Config) perBroker(brokers int) int64 {
 }
 
 // consuming is the options of the group's member.
-func (c *Config) consuming(access *access, brokers int) []kgo.Opt {
+func (c *Config) consuming(access *access, brokers int, u *unpacker) []kgo.Opt {
 	session := time.Duration(c.SessionTimeout)
-	opts := append(c.reading(access, brokers),
+	opts := append(c.reading(access, brokers, u),
 		kgo.ConsumerGroup(c.Group),
 		balancers[c.Balancer],
 		kgo.DisableAutoCommit(),

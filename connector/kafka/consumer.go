@@ -27,13 +27,17 @@ import (
 // Close calls none of the Listener's functions: who closes has drained before. A static member (instance_id) stays in the
 // group until session_timeout.
 type Consumer struct {
-	config Config
-	access *access
-	found  *cluster
-	start  int64 // the start setting in milliseconds
-	latest bool
-	opts   []kgo.Opt
-	slabs  slabs
+	config  Config
+	access  *access
+	found   *cluster
+	start   int64 // the start setting in milliseconds
+	latest  bool
+	offsets offsetsFile
+	opts    []kgo.Opt
+	slabs   slabs
+
+	unpacker *unpacker
+	portion  portion // Poll's own
 
 	listener connector.Listener
 	client   *kgo.Client // set by a hook, before any goroutine of it starts
@@ -49,6 +53,7 @@ type Consumer struct {
 	partitions map[connector.Partition]*partition // those owned
 	epoch      int64
 	closing    bool
+	holes      []hole // that the next Poll tells of
 
 	reports    reports
 	membership membership
@@ -62,7 +67,8 @@ var _ connector.Consumer = (*Consumer)(nil)
 type partition struct {
 	connector.Assignment
 
-	told    bool  // the Listener has heard of it
+	told    bool  // the Listener is hearing of it
+	known   bool  // the Listener has heard of it
 	open    bool  // records are delivered
 	resume  bool  // Resume was called; the next Poll opens it
 	checked bool  // the first offset to read was compared with the log
@@ -74,6 +80,8 @@ type partition struct {
 	meta    string // what was committed with it
 	started int64  // the group's birth, committed along
 	doubt   bool   // a commit may or may not have been applied
+
+	damage damage
 }
 
 // Notify sets who hears of assignments, and joins the group.
@@ -109,9 +117,14 @@ func (c *Consumer) Poll(ctx context.Context) ([]*connector.Batch, error) {
 			return nil, connector.Fatal.Errorf("poll before Notify")
 		}
 		c.move()
+		if batches := c.passed(); len(batches) > 0 {
+			cancel()
+			return batches, nil
+		}
 		fetches := c.client.PollFetches(fetching)
 		cancel()
 		batches, err := c.deliver(ctx, fetches)
+		c.adapt(ctx)
 		if len(batches) > 0 || err != nil {
 			return batches, err
 		}
@@ -161,6 +174,7 @@ func (c *Consumer) move() {
 	c.mu.Unlock()
 	if seeks != nil {
 		c.client.SetOffsets(seeks)
+		c.unpacker.forget() // franz-go has dropped what it had fetched
 	}
 	if opened != nil {
 		c.client.ResumeFetchPartitions(opened)
@@ -182,13 +196,18 @@ func (c *Consumer) deliver(ctx context.Context, fetches kgo.Fetches) (out []*con
 		for _, t := range f.Topics {
 			for _, fp := range t.Partitions {
 				k := connector.Partition{Topic: t.Topic, ID: fp.Partition}
+				c.unpacker.taken(k)
 				if len(fp.Records) > 0 {
 					out = c.records(out, k, fp, held > 1)
 				}
 				if fp.Err == nil {
 					continue
 				}
-				if err := c.fetchError(ctx, k, fp.Err); err != nil {
+				b, err := c.unreadable(ctx, k, fp)
+				if b != nil {
+					out = append(out, b)
+				}
+				if err != nil {
 					errs = append(errs, err)
 				}
 			}
@@ -216,15 +235,19 @@ func (c *Consumer) records(out []*connector.Batch, k connector.Partition, fp kgo
 	from := p.next
 	p.next = max(from, fp.Records[len(fp.Records)-1].Offset+1)
 	c.mu.Unlock()
-	end := fp.HighWatermark
-	if c.config.Isolation == ReadCommitted && fp.LastStableOffset >= 0 {
-		end = fp.LastStableOffset
-	}
 	return converter{
 		slabs:  &c.slabs,
-		source: connector.Source{Partition: k, TopicID: p.TopicID, End: end},
+		source: connector.Source{Partition: k, TopicID: p.TopicID, End: c.end(fp)},
 		copies: shared && fp.Records[0].Attrs.CompressionType() == 0,
 	}.batches(out, fp.Records, from)
+}
+
+// end is the offset behind what can be read of a partition now.
+func (c *Consumer) end(fp kgo.FetchPartition) int64 {
+	if c.config.Isolation == ReadCommitted && fp.LastStableOffset >= 0 {
+		return fp.LastStableOffset
+	}
+	return fp.HighWatermark
 }
 
 // Pause stops the delivery of partitions, and drops what was fetched of them.
@@ -240,6 +263,9 @@ func (c *Consumer) Pause(ps ...connector.Partition) {
 	c.mu.Unlock()
 	if len(names) > 0 && c.client != nil {
 		c.client.PauseFetchPartitions(names)
+	}
+	for _, k := range ps {
+		c.unpacker.taken(k)
 	}
 }
 
@@ -301,6 +327,8 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 	switch {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
 		return nil //nolint:nilerr // the poll was ended, by us
+	case errors.Is(err, errLater):
+		return nil // franz-go fetches it again
 	case errors.Is(err, kgo.ErrClientClosed):
 		return connector.Fatal.Errorf("group %s: %w", c.config.Group, err)
 	case errors.As(err, &session):
@@ -325,18 +353,14 @@ func (c *Consumer) fetchError(ctx context.Context, k connector.Partition, err er
 
 // partitionError sorts the error of a partition's fetch.
 func (c *Consumer) partitionError(ctx context.Context, k connector.Partition, err error) *connector.PartitionError {
-	var large *kgo.ErrDecompressTooLarge
 	var loss *kgo.ErrDataLoss
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		return c.outOfRange(ctx, k)
 	case errors.As(err, &loss):
 		return c.truncated(ctx, k, loss)
-	case errors.As(err, &large):
-		err = connector.Permanent.Errorf("the batch at offset %d unpacks to more than max_decompressed_batch (%s): set it higher, or skip to offset %d",
-			large.Offset, c.config.MaxDecompressedBatch, large.NextOffset)
 	case errors.Is(err, kerr.UnknownTopicID):
-		err = connector.Permanent.Errorf("the topic was deleted and created again while it was read: restart to read the new one")
+		err = connector.Permanent.Errorf("the topic was deleted and created again while it was read: restart to read the new one, or say before where to begin in it with millrace move")
 	default:
 		err = c.access.explain("fetch", c.config.Group, err)
 	}

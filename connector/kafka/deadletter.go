@@ -16,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/failpoint"
+	"github.com/millrace/millrace/internal/letter"
 )
 
 // DeadLetterConfig is the settings of a DeadLetter.
@@ -185,6 +187,7 @@ func (d *DeadLetter) produce(ctx context.Context, chunk []*kgo.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	var left []*kgo.Record
+	failpoint.Here("kafka.bury.before")
 	for _, r := range d.client.ProduceSync(ctx, chunk...) {
 		switch {
 		case r.Err == nil:
@@ -194,6 +197,7 @@ func (d *DeadLetter) produce(ctx context.Context, chunk []*kgo.Record) error {
 			return d.explain(r.Err)
 		}
 	}
+	failpoint.Here("kafka.bury.after")
 	for _, r := range left {
 		if err := d.client.ProduceSync(ctx, again(r)).FirstErr(); err != nil {
 			return d.explain(err)
@@ -233,9 +237,6 @@ func (d *DeadLetter) Close() error {
 	return nil
 }
 
-// The headers of KIP-298.
-const errorHeader = "__connect.errors."
-
 // mostMessage bounds the text of an exception, in bytes.
 const mostMessage = 4096
 
@@ -252,17 +253,17 @@ func (d *DeadLetter) record(f *connector.Failure) *kgo.Record {
 	add := func(name, value string) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
-	add(errorHeader+"topic", f.Source.Topic)
-	add(errorHeader+"partition", strconv.Itoa(int(f.Source.ID)))
-	add(errorHeader+"offset", strconv.FormatInt(f.Record.Offset, 10))
-	add(errorHeader+"connector.name", f.Source.Connector)
-	add(errorHeader+"task.id", "0")
-	add(errorHeader+"stage", string(f.Stage))
-	add(errorHeader+"class.name", "millrace")
-	add(errorHeader+"exception.class.name", className(f.Err))
-	add(errorHeader+"exception.message", message(f.Err))
-	add(errorHeader+"exception.stacktrace", "")
-	add("millrace.id", f.ID)
+	add(letter.HeaderError+"topic", f.Source.Topic)
+	add(letter.HeaderError+"partition", strconv.Itoa(int(f.Source.ID)))
+	add(letter.HeaderError+"offset", strconv.FormatInt(f.Record.Offset, 10))
+	add(letter.HeaderError+"connector.name", f.Source.Connector)
+	add(letter.HeaderError+"task.id", "0")
+	add(letter.HeaderError+"stage", string(f.Stage))
+	add(letter.HeaderError+"class.name", "millrace")
+	add(letter.HeaderError+"exception.class.name", className(f.Err))
+	add(letter.HeaderError+"exception.message", message(f.Err))
+	add(letter.HeaderError+"exception.stacktrace", "")
+	add(letter.HeaderID, f.ID)
 	return r
 }
 

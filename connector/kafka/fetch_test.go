@@ -57,33 +57,6 @@ func TestTransactions(t *testing.T) {
 	all.until("the end", func() bool { return all.next[t0] == 10 })
 }
 
-func TestBatchThatUnpacksTooLarge(t *testing.T) {
-	f := newFake(t, kfake.SeedTopics(2, "t"))
-	cl, err := kgo.NewClient(kgo.SeedBrokers(f.ListenAddrs()...), kgo.ProducerBatchCompression(kgo.ZstdCompression()),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(64<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	for _, r := range []*kgo.Record{
-		{Topic: "t", Value: []byte("a")},
-		{Topic: "t", Value: make([]byte, 20<<20)},
-		{Topic: "t", Value: []byte("b")},
-		{Topic: "t", Partition: 1, Value: []byte("c")},
-	} {
-		if err := cl.ProduceSync(t.Context(), r).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r := read(t, f.config("t"))
-	has(t, r.halts(t0), "offset 1", "max_decompressed_batch (16MiB)", "skip to offset 2")
-	r.reads(connector.Partition{Topic: "t", ID: 1}, "c")
-	r.reads(t0, "a")
-	r.Seek(t0, 2)
-	r.Resume(t0)
-	r.reads(t0, "a", "b")
-}
-
 func TestRecordsAsTheyAre(t *testing.T) {
 	f := newFake(t, kfake.SeedTopics(1, "t"))
 	stamp := time.UnixMilli(1700000000123)

@@ -354,7 +354,7 @@ func TestAConnectorStopsAtATopicCreatedAgain(t *testing.T) {
 		return len(s.Partitions) == 1 && s.Partitions[0].State == connector.StateHalted
 	}
 	must(t, "halt", halted)
-	has(t, errors.New(c.Status().Partitions[0].Error), "deleted and created again since offset 30", "holds 0 to 49", "on_gap")
+	has(t, errors.New(c.Status().Partitions[0].Error), "deleted and created again since offset 30", "holds 0 to 49", "on_gap", "millrace move")
 	if o := f.committed(t, "t", 0); o.At != 30 {
 		t.Errorf("committed %d", o.At)
 	}

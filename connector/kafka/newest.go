@@ -33,7 +33,8 @@ func Newest(ctx context.Context, c Config, n int) ([]*connector.Batch, error) {
 	if err != nil || n <= 0 {
 		return nil, err
 	}
-	opts := c.reading(access, found.brokers)
+	unpacker := newUnpacker(&c)
+	opts := c.reading(access, found.brokers, unpacker)
 	probe, err := kgo.NewClient(append(slices.Clone(opts), c.Options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)
@@ -55,7 +56,7 @@ func Newest(ctx context.Context, c Config, n int) ([]*connector.Batch, error) {
 		return nil, fmt.Errorf("kafka options: %w", err)
 	}
 	defer client.Close()
-	if err := readTails(ctx, access, client, tails); err != nil {
+	if err := readTails(ctx, access, client, unpacker, tails); err != nil {
 		return nil, err
 	}
 	return choose(tails, found, n), nil
@@ -110,8 +111,8 @@ func (c Config) tails(ctx context.Context, access *access, client *kgo.Client, f
 }
 
 // readTails reads until every tail has reached its end. Compaction may have taken the very last offsets: after two
-// seconds without news what is there is enough.
-func readTails(ctx context.Context, access *access, client *kgo.Client, tails map[connector.Partition]*tail) error {
+// seconds without news what is there is enough. A partition ends at a batch that unpacks to too much.
+func readTails(ctx context.Context, access *access, client *kgo.Client, u *unpacker, tails map[connector.Partition]*tail) error {
 	const quiet = 2 * time.Second
 	for {
 		open := false
@@ -132,13 +133,23 @@ func readTails(ctx context.Context, access *access, client *kgo.Client, tails ma
 		}
 		var errs []error
 		fetches.EachError(func(topic string, p int32, err error) {
+			if errors.Is(err, errLater) {
+				return
+			}
+			if t := tails[connector.Partition{Topic: topic, ID: p}]; t != nil && errors.As(err, new(*oversized)) {
+				t.next = t.end
+				client.PauseFetchPartitions(map[string][]int32{topic: {p}})
+				return
+			}
 			errs = append(errs, access.explain(fmt.Sprintf("read the newest records of %s", connector.Partition{Topic: topic, ID: p}), "", err))
 		})
 		if len(errs) > 0 {
 			return errors.Join(errs...)
 		}
 		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-			t := tails[connector.Partition{Topic: p.Topic, ID: p.Partition}]
+			k := connector.Partition{Topic: p.Topic, ID: p.Partition}
+			t := tails[k]
+			u.taken(k)
 			for _, b := range (converter{slabs: new(slabs)}).batches(nil, p.Records, t.next) {
 				for i := range b.Len() {
 					if r := b.At(i); r.Offset < t.end {

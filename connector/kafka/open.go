@@ -24,6 +24,10 @@ func (c Config) Open(ctx context.Context) (*Consumer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	offsets, err := readOffsets(c.Offsets)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Duration(c.DialTimeout))
 	defer cancel()
 	access, err := c.route().open(ctx)
@@ -33,7 +37,9 @@ func (c Config) Open(ctx context.Context) (*Consumer, error) {
 	consumer, err := c.open(ctx, access)
 	if err != nil {
 		access.close()
+		return nil, err
 	}
+	consumer.offsets = offsets
 	return consumer, err
 }
 
@@ -51,8 +57,9 @@ func (c Config) open(ctx context.Context, access *access) (*Consumer, error) {
 		partitions: make(map[connector.Partition]*partition),
 		committing: make(chan struct{}, 1),
 		throttle:   throttle{kind: kmsg.Fetch},
+		unpacker:   newUnpacker(&c),
 	}
-	consumer.opts = append(append(c.consuming(access, found.brokers), kgo.WithHooks(&connections{consumer: consumer}, &consumer.throttle)), c.Options...)
+	consumer.opts = append(append(c.consuming(access, found.brokers, consumer.unpacker), kgo.WithHooks(&connections{consumer: consumer}, &consumer.throttle)), c.Options...)
 	consumer.opts = append(consumer.opts, consumer.callbacks()...)
 	if err := kgo.ValidateOpts(consumer.opts...); err != nil {
 		return nil, fmt.Errorf("kafka options: %w", err)

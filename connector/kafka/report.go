@@ -21,6 +21,15 @@ func (c *Consumer) Report() connector.Report {
 	r := c.membership.report()
 	r.Throttle = c.throttle.report()
 	r.Principal = c.access.principal()
+	r.Nothing = len(c.found.topics) == 0 && !r.Joined
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.partitions {
+		if p.known {
+			r.Unknown--
+		}
+	}
+	r.Unknown = max(r.Unknown, 0)
 	return r
 }
 
@@ -34,12 +43,16 @@ type membership struct {
 	mu      sync.Mutex
 	shown   connector.Report
 	changed bool // partitions went since the group last agreed
+	given   map[connector.Partition]bool
 }
 
+// report says how many partitions the group has given, as Unknown.
 func (m *membership) report() connector.Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.shown
+	r := m.shown
+	r.Unknown = len(m.given)
+	return r
 }
 
 // assigned hears of every rebalance that ended, also of those that brought nothing.
@@ -51,6 +64,14 @@ func (m *membership) assigned(_ context.Context, _ *kgo.Client, came map[string]
 		m.shown.Rebalances++
 	}
 	m.changed = false
+	if m.given == nil {
+		m.given = make(map[connector.Partition]bool)
+	}
+	for name, ids := range came {
+		for _, id := range ids {
+			m.given[connector.Partition{Topic: name, ID: id}] = true
+		}
+	}
 }
 
 // gone hears of partitions that were taken away.
@@ -58,6 +79,11 @@ func (m *membership) gone(names map[string][]int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changed = m.changed || len(names) > 0
+	for name, ids := range names {
+		for _, id := range ids {
+			delete(m.given, connector.Partition{Topic: name, ID: id})
+		}
+	}
 }
 
 // A throttle is a hook that counts how long quotas make the client wait: answers to one kind of request, and waits that answers

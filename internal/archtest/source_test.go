@@ -14,7 +14,7 @@ import (
 )
 
 // maxNames bounds what somebody has to learn who embeds the core.
-const maxNames = 77
+const maxNames = 85
 
 // A name of a closed set of values, such as one of the metrics, doesn't count: its type does.
 func TestCoreIsSmall(t *testing.T) {

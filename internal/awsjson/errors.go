@@ -32,6 +32,16 @@ func (a *Answer) Error() string {
 	return text
 }
 
+// A Failure is what an error of Call comes of, for who says in words of its own what was called.
+type Failure struct {
+	Verdict
+	Text string // what happened, without the operation, the place and the hint
+	err  error
+}
+
+func (f *Failure) Error() string { return f.Text }
+func (f *Failure) Unwrap() error { return f.err }
+
 // Refusal is the Answer in an error of Call, nil if there was none.
 func Refusal(err error) *Answer {
 	a, _ := errors.AsType[*Answer](err)
@@ -70,7 +80,7 @@ func (c *Client) refused(operation string, a *Answer) error {
 	if awserror.Doubted(a.Code) {
 		c.renewal.Refused(c.config)
 	}
-	return c.judge(operation, a.Code, a.Status).Wrap(c.said(operation, a.Error()), a, a.header)
+	return c.failed(operation, &Failure{c.judge(operation, a.Code, a.Status), a.Error(), a}, a.header)
 }
 
 // failure is the error of a call that got no answer.
@@ -80,13 +90,13 @@ func (c *Client) failure(operation string, err error) error {
 	if unknown, ok := errors.AsType[*identity.Error](err); ok {
 		v, text = awserror.Identity(unknown, c.role)
 	} else {
-		v, text = awserror.Connection(err, c.options.Endpoint, "the way to AWS")
+		v, text = awserror.Connection(err, c.options.Endpoint, "the way to AWS, such as a VPC endpoint com.amazonaws.REGION."+c.service.Host)
 	}
-	return v.Wrap(c.said(operation, text), err, nil)
+	return c.failed(operation, &Failure{v, text, err}, nil)
 }
 
-func (c *Client) said(operation, text string) string {
-	return fmt.Sprintf("%s on %s: %s", operation, c.options.Place, text)
+func (c *Client) failed(operation string, f *Failure, header http.Header) error {
+	return f.Wrap(fmt.Sprintf("%s on %s: %s", operation, c.options.Place, f.Text), f, header)
 }
 
 // Judge is the verdict on a code that came with no status, such as that of one entry of a request.

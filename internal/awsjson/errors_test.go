@@ -127,6 +127,28 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// Who says in other words what was called has the verdict and the text by themselves.
+func TestFailure(t *testing.T) {
+	clean(t)
+	d := newDouble(t)
+	d.answers(http.StatusBadRequest, `{"__type":"ConditionFailed","message":"no"}`)
+	_, err := connect(t, d.URL, user()).Call(t.Context(), "X", nil, nil)
+	f, ok := errors.AsType[*Failure](err)
+	if !ok || f.Class != connector.Permanent || f.Hint != "look at condition" || f.Text != "ConditionFailed: no" || f.Error() != f.Text || Refusal(f) == nil {
+		t.Errorf("an answer: %+v", f)
+	}
+	c := connect(t, "", user())
+	c.config.HTTPClient = &keeper{}
+	_, err = c.Call(t.Context(), "X", []byte("abc"), nil)
+	f, ok = errors.AsType[*Failure](err)
+	if !ok || f.Class != transient || f.Text != "connection reset" || Refusal(f) != nil || f.Hint != "look at region, and at the way to AWS, such as a VPC endpoint com.amazonaws.REGION.lake" {
+		t.Errorf("no answer: %+v", f)
+	}
+	if want := "X on table trips: connection reset (" + f.Hint + ")"; err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // What isn't answered names the setting, and passes by itself or not.
 func TestConnectionErrors(t *testing.T) {
 	clean(t)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/smithy-go/aws-http-auth/credentials"
 	"github.com/aws/smithy-go/aws-http-auth/sigv4"
 	"github.com/aws/smithy-go/aws-http-auth/v4"
@@ -192,6 +193,10 @@ func TestEndpoints(t *testing.T) {
 		events, err := eventbridge.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), eventbridge.EndpointParameters{Region: &region})
 		if err != nil || events.URI.String() != of("events") {
 			t.Errorf("%s: EventBridge at %s, want %s, %v", region, of("events"), events.URI.String(), err)
+		}
+		tables, err := glue.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), glue.EndpointParameters{Region: &region})
+		if err != nil || tables.URI.String() != Glue(nil).url(region) {
+			t.Errorf("%s: AWS Glue at %s, want %s, %v", region, Glue(nil).url(region), tables.URI.String(), err)
 		}
 	}
 }

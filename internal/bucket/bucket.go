@@ -71,14 +71,20 @@ func (b *Bucket) Close() error {
 
 // Put puts a small object in place of what has its key. Errors have their class.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, contentType string) error {
-	if err := b.Send(ctx, key, body, contentType, false); err != nil {
+	if err := b.Send(ctx, key, body, contentType, Condition{}); err != nil {
 		return b.Failure(opPut, key, err)
 	}
 	return nil
 }
 
-// Send puts a small object; once only if nothing has its key. The error is the SDK's, for [AnswerOf] and [Bucket.Failure].
-func (b *Bucket) Send(ctx context.Context, key string, body []byte, contentType string, once bool) error {
+// A Condition is when an object is put. The zero value is always.
+type Condition struct {
+	Absent bool    // nothing has its key
+	ETag   *string // what has its key has this ETag
+}
+
+// Send puts a small object, if the condition holds. The error is the SDK's, for [AnswerOf] and [Bucket.Failure].
+func (b *Bucket) Send(ctx context.Context, key string, body []byte, contentType string, when Condition) error {
 	ctx, cancel := Bounded(ctx, CallTimeout, int64(len(body)))
 	defer cancel()
 	in := &awss3.PutObjectInput{
@@ -89,7 +95,7 @@ func (b *Bucket) Send(ctx context.Context, key string, body []byte, contentType 
 	if b.Checksum == ChecksumCRC {
 		in.ChecksumCRC32C = aws.String(CRC(body))
 	}
-	if once {
+	if in.IfMatch = when.ETag; when.Absent {
 		in.IfNoneMatch = aws.String("*")
 	}
 	_, err := b.Client.PutObject(ctx, in, b.Unsigned)

@@ -189,7 +189,7 @@ func TestPut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDouble(t)
 			b := open(t, connection(d.URL, c.change))
-			if err := b.Send(t.Context(), "a/k", []byte("{}"), "application/json", c.once); err != nil {
+			if err := b.Send(t.Context(), "a/k", []byte("{}"), "application/json", Condition{Absent: c.once}); err != nil {
 				t.Fatal(err)
 			}
 			sent := d.sent()

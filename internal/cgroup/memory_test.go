@@ -73,15 +73,15 @@ func TestSizes(t *testing.T) {
 		container, asked      int64
 		wantBudget, wantLimit int64
 	}{
-		{"no container", 0, 0, 128, 218},
-		{"no container, own budget", 0, 300, 300, 390},
-		{"256 MiB, the chart's", 256, 0, 128, 217}, // 217.6
-		{"512 MiB", 512, 0, 256, 346},
-		{"2 GiB", 2048, 0, 1024, 1114},
-		{"192 MiB", 192, 0, 64, 154},
+		{"no container", 0, 0, 128, 204},
+		{"no container, own budget", 0, 300, 300, 376},
+		{"256 MiB, the chart's", 256, 0, 128, 204},
+		{"512 MiB", 512, 0, 256, 332},
+		{"2 GiB", 2048, 0, 1024, 1100},
+		{"192 MiB", 192, 0, 64, 140},
 		{"128 MiB", 128, 0, 32, 108},
 		{"64 MiB", 64, 0, 32, 54},
-		{"own budget in a large container", 1024, 64, 64, 154},
+		{"own budget in a large container", 1024, 64, 64, 140},
 		{"own budget that hardly fits", 256, 200, 200, 217},
 	} {
 		budget, limit := Sizes(test.container*mib, test.asked*mib, 128*mib)

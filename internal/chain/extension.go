@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 type extensionState uint8
@@ -81,6 +82,7 @@ func (e *Extension) Answer(c Call, a Answer) {
 	switch e.state {
 	case putting:
 		if a.Err == nil {
+			failpoint.Here("link.put")
 			e.extend()
 		} else {
 			e.state = comparing

@@ -25,8 +25,23 @@ type ID struct {
 
 // Dir is the folder of the links, with a final slash:
 // PREFIX/_millrace/CHAIN/CLUSTER/TOPIC ID/PARTITION/.
-func (id ID) Dir() string {
-	return fmt.Sprintf("%s%s/%s/%d/", Root(id.Prefix, id.Chain), id.Cluster, hex.EncodeToString(id.TopicID[:]), id.Partition)
+func (id ID) Dir() string { return id.TopicDir() + strconv.Itoa(int(id.Partition)) + "/" }
+
+// TopicDir is the folder of the topic's chains, with a final slash.
+func (id ID) TopicDir() string {
+	return fmt.Sprintf("%s%s/%s/", Root(id.Prefix, id.Chain), id.Cluster, hex.EncodeToString(id.TopicID[:]))
+}
+
+// columnsFile is the name of what is kept of a topic's columns.
+const columnsFile = "columns.json"
+
+// ColumnsKey is the key of what is kept of the topic's columns, where a sink has to find them out.
+func (id ID) ColumnsKey() string { return id.TopicDir() + columnsFile }
+
+// isColumns reports whether key, below a chain's root, is such a key.
+func isColumns(root, key string) bool {
+	rest, ok := strings.CutPrefix(key, root)
+	return ok && strings.HasSuffix(rest, "/"+columnsFile) && strings.Count(rest, "/") == 2
 }
 
 // Key is the key of the link with a number.
@@ -94,8 +109,9 @@ type Link struct {
 	Seq     int64    `json:"seq"`
 	Attempt string   `json:"attempt"` // 128 random bits in hex: tells this body from that of a rival
 	Owner   Owner    `json:"owner"`
-	Plan    string   `json:"plan,omitempty"` // hash of the settings and the build that made the rows; "" if not known
-	From    int64    `json:"from"`           // the Next of the link before
+	Topic   string   `json:"topic,omitempty"` // of a root: the topic's name, for people, who can't ask Kafka any more once the topic is gone
+	Plan    string   `json:"plan,omitempty"`  // hash of the settings and the build that made the rows; "" if not known
+	From    int64    `json:"from"`            // the Next of the link before
 	Next    int64    `json:"next"`
 	First   int64    `json:"first"` // of the records read; -1 if none
 	Last    int64    `json:"last"`

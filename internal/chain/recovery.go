@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // A Start is what Recovery needs besides the ID.
@@ -111,7 +112,7 @@ func (r *Recovery) Calls() []Call {
 
 func (r *Recovery) root() *Link {
 	return &Link{
-		Version: Version, Kind: KindRoot, Attempt: r.start.Attempt, Owner: r.start.Owner, Plan: r.start.Plan, Made: r.start.Made,
+		Version: Version, Kind: KindRoot, Attempt: r.start.Attempt, Owner: r.start.Owner, Topic: r.id.Topic, Plan: r.start.Plan, Made: r.start.Made,
 		From: r.start.At, Next: r.start.At, First: -1, Last: -1,
 	}
 }
@@ -128,6 +129,7 @@ func (r *Recovery) Answer(c Call, a Answer) {
 	case listing:
 		r.listed(a)
 	case rooting: // ours or a rival's: both are the root
+		failpoint.Here("root.put")
 		r.list()
 	case reading:
 		r.read(a)
@@ -197,6 +199,7 @@ func (r *Recovery) read(a Answer) {
 		return
 	}
 	r.link, r.fin, r.state = link, newFinish(link.Objects), finishing
+	failpoint.Here("finish.before")
 	r.finished()
 }
 
@@ -205,6 +208,7 @@ func (r *Recovery) finished() {
 	if r.fin.due() {
 		return
 	}
+	failpoint.Here("finish.after")
 	if key, ok := r.fin.taken(); ok {
 		r.fail("%s is another object than the one that link %d of partition %s names: somebody else writes below this prefix. "+
 			"Move it away, and start again", key, r.last, r.id)

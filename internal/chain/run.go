@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // parallel is how many calls of one machine are made at a time.
@@ -52,7 +54,9 @@ func Make(ctx context.Context, s Store, c Call) (a Answer) {
 	case OpPut:
 		a.Err = s.Put(ctx, c.Key, c.Body)
 	case OpComplete:
+		failpoint.Here("complete.before")
 		a.Err = s.Complete(ctx, c.Object, c.Fresh)
+		failpoint.Here("complete.after")
 	case OpLook:
 		a.Sight, a.Err = s.Look(ctx, c.Object)
 	case OpAbort:

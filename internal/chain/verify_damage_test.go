@@ -26,7 +26,7 @@ func TestVerifyDamage(t *testing.T) {
 		want   []finding
 	}{
 		{"deleted link", func(m *mill) { m.store.Delete(m.key(3)) }, nil, []finding{
-			{chain.FaultLost, 5, "link 3 of partition 1f0a93c2/0 is missing (lake/_millrace/main/lkc-1/1f0a93c2000000000000000000000007/0/00000000000000000003.json): nothing says what became of offsets 30 to 34"}}},
+			{chain.FaultLost, 5, "link 3 of partition cars/0 is missing (lake/_millrace/main/lkc-1/1f0a93c2000000000000000000000007/0/00000000000000000003.json): nothing says what became of offsets 30 to 34"}}},
 		{"deleted links with objects", func(m *mill) { m.store.Delete(m.key(1)); m.store.Delete(m.key(2)) }, nil, []finding{
 			{chain.FaultLost, 20, "links 1 to 2 of...are missing (...offsets 10 to 29"},
 			{chain.FaultUnnamed, 6, "lake/cars/0/cars+0+0000000010-0000000001-00000001.json.gz (6 rows) is not named by any link"},
@@ -40,7 +40,7 @@ func TestVerifyDamage(t *testing.T) {
 		{"deleted seal", func(m *mill) { m.store.Delete(m.key(5)) }, nil, []finding{
 			{chain.FaultLost, 0, "link 5 of...is missing...the link before ends with offset 44, and the one behind begins at 45"}}},
 		{"link that is no link", func(m *mill) { m.replace(m.key(2), []byte("{")) }, nil, []finding{
-			{chain.FaultCorrupt, 0, "link 2 of partition 1f0a93c2/0 is unreadable (it is no link: ...): nothing says what became of offsets 20 to 29"},
+			{chain.FaultCorrupt, 0, "link 2 of partition cars/0 is unreadable (it is no link: ...): nothing says what became of offsets 20 to 29"},
 			{chain.FaultUnnamed, 7, "cars+0+0000000020-0000000002-00000003.json.gz"}}},
 		{"newest link that is no link", func(m *mill) { m.replace(m.key(7), nil) }, nil, []finding{
 			{chain.FaultCorrupt, 0, "link 7 of...: what it says of offsets from 35 on isn't known"},
@@ -49,9 +49,9 @@ func TestVerifyDamage(t *testing.T) {
 			{chain.FaultCorrupt, 0, "link 4 of...it says that its number is 5...offsets 35 to 44"},
 			{chain.FaultUnnamed, 9, "cars+0+0000000035-0000000004-00000004.json.gz"}}},
 		{"begins too early", func(m *mill) { m.edit(2, func(l *chain.Link) { l.From = 17 }) }, nil, []finding{
-			{chain.FaultRepeated, 3, "two links of partition 1f0a93c2/0 speak for offsets 17 to 19: link 2 begins at 17, and the one before ends with 19"}}},
+			{chain.FaultRepeated, 3, "two links of partition cars/0 speak for offsets 17 to 19: link 2 begins at 17, and the one before ends with 19"}}},
 		{"begins too late", func(m *mill) { m.edit(4, func(l *chain.Link) { l.From = 36; l.Objects[0].First, l.First = 36, 36 }) }, nil, []finding{
-			{chain.FaultLost, 1, "no link of partition 1f0a93c2/0 speaks for offsets 35: link 4 begins at 36"}}},
+			{chain.FaultLost, 1, "no link of partition cars/0 speaks for offsets 35: link 4 begins at 36"}}},
 		{"ends too late", func(m *mill) { m.edit(1, func(l *chain.Link) { l.Next = 22 }) }, nil, []finding{
 			{chain.FaultRepeated, 2, "offsets 20 to 21: link 2 begins at 20, and the one before ends with 21"}}},
 		{"ends too early", func(m *mill) {
@@ -61,7 +61,7 @@ func TestVerifyDamage(t *testing.T) {
 		{"swapped counts", func(m *mill) {
 			m.edit(2, func(l *chain.Link) { l.Counts.Written, l.Counts.Filtered = l.Counts.Filtered, l.Counts.Written })
 		}, nil, []finding{
-			{chain.FaultCorrupt, 0, "link 2 of partition 1f0a93c2/0 (offsets 20 to 29): it counts 3 records as written, and its objects have 7 rows"}}},
+			{chain.FaultCorrupt, 0, "link 2 of partition cars/0 (offsets 20 to 29): it counts 3 records as written, and its objects have 7 rows"}}},
 		{"a record that went nowhere", func(m *mill) { m.edit(2, func(l *chain.Link) { l.Counts.Filtered, l.Counts.Buried = 1, 1 }) }, nil, []finding{
 			{chain.FaultCorrupt, 0, "10 records were read and 2 emitted, but 7 written, 1 filtered and 1 buried"}}},
 		{"a record too many", func(m *mill) { m.edit(2, func(l *chain.Link) { l.Counts.Filtered = 4 }) }, nil, []finding{
@@ -104,13 +104,13 @@ func TestVerifyDamage(t *testing.T) {
 		{"empty data", func(m *mill) { m.edit(5, func(l *chain.Link) { l.Kind = chain.KindData }) }, nil, []finding{
 			{chain.FaultCorrupt, 0, "link 5 of...it speaks for no offsets"}}},
 		{"link of another connector", func(m *mill) { m.edit(4, func(l *chain.Link) { l.Owner.Connector = "bikes" }) }, nil, []finding{
-			{chain.FaultCorrupt, 0, `link 4 of partition 1f0a93c2/0 (offsets 35 to 44) is of connector "bikes" with group "cars" in cluster lkc-1, and the chain of connector "cars"`}}},
+			{chain.FaultCorrupt, 0, `link 4 of partition cars/0 (offsets 35 to 44) is of connector "bikes" with group "cars" in cluster lkc-1, and the chain of connector "cars"`}}},
 		{"links of another cluster", func(m *mill) {
 			elsewhere := m.id(1)
 			elsewhere.Cluster = "lkc-2"
 			m.replace(elsewhere.Key(0), m.links[1][0].Encode())
 		}, nil, []finding{
-			{chain.FaultCorrupt, 0, `link 0 of partition 1f0a93c2/1 (offsets none (at 0)) is of connector "cars" with group "cars" in cluster lkc-1, and the chain of connector "cars" with group "cars" in cluster lkc-2`}}},
+			{chain.FaultCorrupt, 0, `link 0 of partition cars/1 (offsets none (at 0)) is of connector "cars" with group "cars" in cluster lkc-1, and the chain of connector "cars" with group "cars" in cluster lkc-2`}}},
 		{"owner that can't be read", func(m *mill) { m.replace(chain.OwnerKey("lake", "main"), []byte("cars")) }, nil, []finding{
 			{chain.FaultCorrupt, 0, "lake/_millrace/main/owner.json can't be read"}}},
 		{"strangers among the links", func(m *mill) {
@@ -122,11 +122,11 @@ func TestVerifyDamage(t *testing.T) {
 			{chain.FaultCorrupt, 0, "lake/_millrace/main/lkc-1/x/0/00000000000000000000.json is no link"},
 			{chain.FaultCorrupt, 0, "lake/_millrace/main/notes.txt is no link"}}},
 		{"deleted object", func(m *mill) { m.store.Delete(m.object(1, 1).Key) }, nil, []finding{
-			{chain.FaultLost, 4, "lake/cars/0/cars+0+0000000011-0000000001-00000002.json.gz (4 rows, offsets 11 to 19 of partition 1f0a93c2/0, link 1) isn't there"}}},
+			{chain.FaultLost, 4, "lake/cars/0/cars+0+0000000011-0000000001-00000002.json.gz (4 rows, offsets 11 to 19 of partition cars/0, link 1) isn't there"}}},
 		{"deleted object of the newest link", func(m *mill) { m.store.Delete(m.object(7, 0).Key) }, nil, []finding{
-			{chain.FaultLost, 12, "(12 rows, offsets 35 to 46 of partition 1f0a93c2/0, link 7) isn't there, and neither is its upload"}}},
+			{chain.FaultLost, 12, "(12 rows, offsets 35 to 46 of partition cars/0, link 7) isn't there, and neither is its upload"}}},
 		{"truncated object", func(m *mill) { m.replace(m.object(4, 0).Key, rows(9)[:20]) }, nil, []finding{
-			{chain.FaultCorrupt, 0, "(9 rows, offsets 35 to 44 of partition 1f0a93c2/0, link 4) isn't what the link says: it has 20 bytes, not"}}},
+			{chain.FaultCorrupt, 0, "(9 rows, offsets 35 to 44 of partition cars/0, link 4) isn't what the link says: it has 20 bytes, not"}}},
 		{"changed object", func(m *mill) {
 			body := rows(7)
 			body[4] ^= 1 // of the modification time in gzip's header: the rows stay
@@ -139,7 +139,7 @@ func TestVerifyDamage(t *testing.T) {
 			again := m.object(1, 1)
 			m.edit(1, func(l *chain.Link) { l.Objects[0] = again; l.Counts.Read, l.Counts.Written, l.Counts.Emitted = 4, 8, 4 })
 		}, nil, []finding{
-			{chain.FaultCorrupt, 0, "cars+0+0000000011-0000000001-00000002.json.gz (offsets 11 to 19 of partition 1f0a93c2/0) is named twice: by lake/_millrace/...1.json and by lake/_millrace/...1.json"},
+			{chain.FaultCorrupt, 0, "cars+0+0000000011-0000000001-00000002.json.gz (offsets 11 to 19 of partition cars/0) is named twice: by lake/_millrace/...1.json and by lake/_millrace/...1.json"},
 			{chain.FaultUnnamed, 6, "cars+0+0000000010-0000000001-00000001.json.gz"}}},
 		{"end of the chain missing", func(m *mill) { m.store.Delete(m.key(7)); m.store.Delete(m.object(7, 0).Key) },
 			kafka(chain.Log{Start: 30, End: 50, Committed: 47, Hint: chain.Hint{Chain: "main", Seq: 7}}, one), []finding{

@@ -101,7 +101,7 @@ func (v *verifier) sift(ctx context.Context) error {
 	}
 	foreign := make([]bool, len(ask))
 	err := each(ctx, len(ask), func(ctx context.Context, i int) error {
-		err := try(ctx, func() error {
+		err := Try(ctx, func() error {
 			info, err := v.stater.Stat(ctx, ask[i])
 			foreign[i] = info.Tail == ""
 			return err

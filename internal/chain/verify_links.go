@@ -6,34 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/millrace/millrace/connector"
 )
 
-const (
-	// verifyChunk is how many links are held at a time.
-	verifyChunk = 512
-	// verifyTries is how often a call is made whose answer is in doubt.
-	verifyTries = 6
-)
-
-// try makes a call until its answer isn't in doubt. Verify has nobody behind it who would retry, and makes many calls.
-func try(ctx context.Context, call func() error) error {
-	for wait, n := 100*time.Millisecond, 1; ; wait, n = 2*wait, n+1 {
-		err := call()
-		if (&Answer{Err: err}).settled() || n == verifyTries || connector.ClassOf(err) != connector.Retryable {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(max(wait, connector.LeastWait(err))):
-		}
-	}
-}
+// verifyChunk is how many links are held at a time.
+const verifyChunk = 512
 
 // each calls do for 0 to n-1, many at a time, and returns the first error.
 func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
@@ -50,7 +28,7 @@ func (v *verifier) list(ctx context.Context, prefix string, found func(key strin
 	for after := ""; ; {
 		var keys []string
 		var more bool
-		err := try(ctx, func() (err error) {
+		err := Try(ctx, func() (err error) {
 			keys, more, err = v.store.List(ctx, prefix, after, listPage)
 			return err
 		})
@@ -68,7 +46,7 @@ func (v *verifier) list(ctx context.Context, prefix string, found func(key strin
 }
 
 func (v *verifier) get(ctx context.Context, key string) (body []byte, err error) {
-	err = try(ctx, func() (err error) {
+	err = Try(ctx, func() (err error) {
 		body, err = v.store.Get(ctx, key)
 		return err
 	})
@@ -93,8 +71,8 @@ func (v *verifier) findLinks(ctx context.Context) error {
 		switch {
 		case ok:
 			w.seqs = append(w.seqs, seq)
-		case key != OwnerKey(v.o.Prefix, v.o.Chain):
-			v.problem(Problem{Fault: FaultCorrupt, Key: key, Text: key + " is no link: only links and owner.json may lie in this folder"})
+		case key != OwnerKey(v.o.Prefix, v.o.Chain) && !isColumns(v.root, key):
+			v.problem(Problem{Fault: FaultCorrupt, Key: key, Text: key + " is no link: only links, owner.json and columns.json may lie in this folder"})
 		}
 	})
 }
@@ -300,6 +278,9 @@ func (w *walk) account(l *Link) {
 	if p.First < 0 {
 		p.First = l.From
 	}
+	if p.Topic == "" {
+		p.Topic = l.Topic
+	}
 	p.Links++
 	p.Next = l.Next
 	p.Counts.Read += l.Counts.Read
@@ -320,14 +301,15 @@ func (w *walk) account(l *Link) {
 	}
 }
 
-// owned checks that the chain's own connector put the link.
+// owned checks that the chain's own connector put the link. It may have moved since: then its links lie in the folder of another cluster than
+// the owner's.
 func (w *walk) owned(l *Link) {
 	owner := w.v.report.Owner
 	if owner == nil {
 		o := l.Owner
 		owner, w.v.report.Owner = &o, &o
 	}
-	if l.Owner != *owner || l.Owner.Cluster != w.p.Cluster {
+	if l.Owner.Connector != owner.Connector || l.Owner.Group != owner.Group || l.Owner.Cluster != w.p.Cluster {
 		w.problem(FaultCorrupt, linkKey(w.dir, l.Seq), &Gap{l.From, l.Next}, 0,
 			"link %d of partition %s (offsets %s) is of connector %q with group %q in cluster %s, and the chain of connector %q with group %q in cluster %s",
 			l.Seq, w.p.Name(), span(l.From, l.Next), l.Owner.Connector, l.Owner.Group, l.Owner.Cluster, owner.Connector, owner.Group, w.p.Cluster)

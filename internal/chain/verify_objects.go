@@ -92,7 +92,7 @@ func (v *verifier) check(ctx context.Context, objects []*objectCheck) error {
 // await finds out whether the object may still become visible. If not, it may have become so meanwhile: it is looked at again.
 func (c *objectCheck) await(ctx context.Context) error {
 	c.upload = "neither is its upload"
-	err := try(ctx, func() (err error) {
+	err := Try(ctx, func() (err error) {
 		switch s := c.w.v.store.(type) {
 		case Prober:
 			c.waits, err = s.Alive(ctx, &c.o)
@@ -167,7 +167,7 @@ func (c *objectCheck) look(ctx context.Context) error {
 	switch {
 	case v.stater != nil:
 		var info Stat
-		err := try(ctx, func() (err error) {
+		err := Try(ctx, func() (err error) {
 			info, err = v.stater.Stat(ctx, c.o.Key)
 			return err
 		})
@@ -180,7 +180,7 @@ func (c *objectCheck) look(ctx context.Context) error {
 		seen(info.Size, info.CRC, info.Tail)
 	default:
 		var sight Sight
-		err := try(ctx, func() (err error) {
+		err := Try(ctx, func() (err error) {
 			sight, err = v.store.Look(ctx, &c.o)
 			return err
 		})
@@ -222,7 +222,7 @@ type tally struct {
 }
 
 func (v *verifier) read(ctx context.Context, key string) (t tally, err error) {
-	err = try(ctx, func() (err error) {
+	err = Try(ctx, func() (err error) {
 		t, err = readObject(ctx, v.opener, key)
 		return err
 	})

@@ -59,7 +59,7 @@ func TestVerifyClean(t *testing.T) {
 			t.Errorf("%s: a partition without links: %+v", name, q)
 		}
 	}
-	if r := m.verify(m.store, m.options()); r.Partitions[0].Name() != "1f0a93c2/0" || *r.Owner != m.owner {
+	if r := m.verify(m.store, m.options()); r.Partitions[0].Name() != "cars/0" || *r.Owner != m.owner {
 		t.Errorf("without Kafka: %+v", r.Partitions[0])
 	}
 }

@@ -1,5 +1,3 @@
-// Package letter writes failures as lines of JSON, for dead letters that lie in files and objects. Keys, values
-// and headers come back from a line as the bytes that Kafka had, null included.
 package letter
 
 import (
@@ -26,6 +24,8 @@ type Letter struct {
 	Value       *string  `json:"value"`
 	ValueBase64 []byte   `json:"value_base64,omitempty"`
 	Headers     []Header `json:"headers"`
+
+	LogAppendTime bool `json:"-"` // Timestamp is that of the dead letter topic's broker: the record's own is lost
 }
 
 // A Header is a record's header in a Letter.
@@ -59,13 +59,18 @@ func of(f *connector.Failure) Letter {
 	l.Key, l.KeyBase64 = textOrBytes(f.Record.RawKey)
 	l.Value, l.ValueBase64 = textOrBytes(f.Record.RawValue)
 	for i, h := range f.Record.Headers {
-		l.Headers[i].Name = h.Name
-		if !utf8.ValidString(h.Name) {
-			l.Headers[i].NameBase64 = []byte(h.Name)
-		}
-		l.Headers[i].Value, l.Headers[i].ValueBase64 = textOrBytes(h.Value)
+		l.Headers[i] = headerOf(h)
 	}
 	return l
+}
+
+func headerOf(h connector.Header) (to Header) {
+	to.Name = h.Name
+	if !utf8.ValidString(h.Name) {
+		to.NameBase64 = []byte(h.Name)
+	}
+	to.Value, to.ValueBase64 = textOrBytes(h.Value)
+	return to
 }
 
 // textOrBytes is b as text where it is UTF-8, else as bytes; neither for Kafka's null.

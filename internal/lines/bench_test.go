@@ -44,11 +44,11 @@ func BenchmarkAgainstBareEncoder(b *testing.B) {
 				w.finished = 0
 				for _, r := range rows {
 					w.block = append(w.block, r...)
-					if w.Pending() >= limit {
-						w.Next(len(w.Block(&scratch)), 2*limit)
+					if w.Pending() >= int64(limit) {
+						w.Next(len(w.Block(&scratch)), int64(2*limit))
 					}
 				}
-				w.Next(len(w.Block(&scratch)), 2*limit)
+				w.Next(len(w.Block(&scratch)), int64(2*limit))
 			}
 			b.ReportMetric(float64(w.Finished()), "out")
 		}

@@ -164,3 +164,16 @@ func newZstd(level int) zstdEncoder {
 }
 
 func (e zstdEncoder) append(dst, block []byte) []byte { return e.w.EncodeAll(block, dst) }
+
+// ContentType is that of a file that is plain without compression. With a Content-Encoding instead, clients would unpack what is named .gz.
+func (c *Codec) ContentType(plain string) string {
+	switch c.compression {
+	case Gzip:
+		return "application/gzip"
+	case Zstd:
+		return "application/zstd"
+	case Snappy:
+		return "application/x-snappy-framed"
+	}
+	return plain
+}

@@ -151,10 +151,19 @@ func (w *Writer) Add(v serde.Value) error {
 func (w *Writer) Rows() int64 { return w.rows }
 
 // Pending is the length of the open block, uncompressed.
-func (w *Writer) Pending() int { return len(w.block) }
+func (w *Writer) Pending() int64 { return int64(len(w.block)) }
+
+// Encoded is 0: how far a block can be compressed is known when it is.
+func (w *Writer) Encoded() int64 { return 0 }
+
+// Pack does nothing: the block is what can be compressed.
+func (w *Writer) Pack(int64) {}
 
 // Held is the memory that the Writer holds, in bytes.
 func (w *Writer) Held() int64 { return int64(cap(w.block)) }
+
+// End is nothing: files of lines end with a line.
+func (w *Writer) End(*[]byte) []byte { return nil }
 
 // Finished is the length of the file without the open block.
 func (w *Writer) Finished() int64 { return w.finished }
@@ -171,10 +180,10 @@ func (w *Writer) Block(scratch *[]byte) []byte {
 }
 
 // Next starts a new block; n is the length of what Block gave. Memory beyond keep bytes is let go.
-func (w *Writer) Next(n, keep int) {
+func (w *Writer) Next(n int, keep int64) {
 	w.finished += int64(n)
 	w.block = w.block[:0]
-	if cap(w.block) > keep {
+	if int64(cap(w.block)) > keep {
 		w.block = nil
 	}
 }

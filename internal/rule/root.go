@@ -16,14 +16,11 @@ func (c *compiler) header(n ast.Node, steps []step, soft bool) code {
 
 // header is the last header of a name.
 func (f *frame) header(name string, soft bool) val {
-	h := f.record.Headers
-	for i := len(h) - 1; i >= 0; i-- {
-		if h[i].Name == name {
-			if h[i].Value == nil {
-				return null
-			}
-			return text(h[i].Value)
+	if v, ok := f.record.Header(name); ok {
+		if v == nil {
+			return null
 		}
+		return text(v)
 	}
 	if soft {
 		return null

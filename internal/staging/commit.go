@@ -7,11 +7,15 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // Commit seals the range's files, puts the link that names them, and makes them visible.
 func (s *staged) Commit(ctx context.Context, r connector.Range) (connector.Position, error) {
 	if err := ctx.Err(); err != nil {
+		return connector.Position{}, err
+	}
+	if err := s.settle(ctx); err != nil {
 		return connector.Position{}, err
 	}
 	if s.idle(r) {
@@ -27,16 +31,35 @@ func (s *staged) Commit(ctx context.Context, r connector.Range) (connector.Posit
 	if err := s.sealAll(ctx, s.files); err != nil {
 		return connector.Position{}, err
 	}
+	if err := s.announce(ctx, s.files); err != nil {
+		return connector.Position{}, err
+	}
 	if s.standing.plain {
 		return s.showAll(ctx, r)
 	}
 	if s.ext == nil {
 		s.ext = chain.NewExtension(s.standing.id, s.link(r))
 	}
+	failpoint.Here("link.before")
 	if err := chain.Run(ctx, s.o.Store, s.ext); err != nil {
 		return connector.Position{}, s.extending(s.ext, err)
 	}
 	return s.committed(s.standing.after(s.ext.Link())), nil
+}
+
+// announce says what files there are going to be.
+func (w *writing) announce(ctx context.Context, files []*file) error {
+	if w.o.Announce == nil || len(files) == 0 {
+		return nil
+	}
+	all := make([]Announced, len(files))
+	for i, f := range files {
+		w.give(f)
+		all[i] = Announced{Key: f.object.Key, Columns: f.columns, Late: f.late}
+	}
+	notes, err := w.o.Announce(ctx, connector.Source{Partition: w.partition, TopicID: w.standing.id.TopicID, Connector: w.standing.owner.Connector}, all)
+	w.notes = append(w.notes, notes...)
+	return err
 }
 
 // extending says what failed.
@@ -76,8 +99,15 @@ func (s *staged) link(r connector.Range) *chain.Link {
 // committed ends the range.
 func (s *staged) committed(to *standing) connector.Position {
 	s.moved(s.partition, to)
+	at := to.position()
+	at.Notes = s.notes
+	for _, f := range s.files {
+		at.Files = append(at.Files, f.object.Size)
+		at.Rested += f.rested
+		at.Dropped += f.dropped
+	}
 	s.forget()
-	return to.position()
+	return at
 }
 
 // showAll completes the files where there is no chain. Their keys are unique, so nothing is overwritten.
@@ -130,5 +160,5 @@ func (s *staged) Abort(ctx context.Context) error {
 func (s *staged) forget() {
 	s.open.Add(-int64(len(s.paths)))
 	clear(s.paths)
-	s.files, s.full, s.last, s.raw, s.waiting = nil, nil, nil, 0, 0
+	s.files, s.full, s.last, s.raw, s.waiting, s.turned = nil, nil, nil, 0, 0, 0
 }

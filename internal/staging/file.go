@@ -12,7 +12,8 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
-	"github.com/millrace/millrace/internal/lines"
+	"github.com/millrace/millrace/internal/failpoint"
+	"github.com/millrace/millrace/internal/table"
 )
 
 const (
@@ -27,12 +28,15 @@ const (
 
 // A file is an object on its way. It grows, is closed, and is sealed; its parts leave in between. One goroutine uses it at a time.
 type file struct {
-	object chain.Object  // its Key, Tail and Upload are empty until the first part leaves
-	name   string        // the key without tail and extension
-	rows   *lines.Writer // nil once it is closed
-	used   int64         // the last batch that had a record for it
-	full   bool          // closed with the batch that filled it
-	over   bool          // closed with the record that filled it
+	object  chain.Object  // its Key, Tail and Upload are empty until the first part leaves
+	name    string        // the key without tail and extension
+	columns *table.Schema // of its rows, if anybody asks
+	group   string        // of those columns
+	late    bool          // it is on the path of late records
+	rows    Rows          // nil once it is closed
+	used    int64         // the last batch that had a record for it
+	full    bool          // closed with the batch that filled it
+	over    bool          // closed with the record that filled it
 
 	blocks  chain.Bytes // compressed, not sent
 	waiting int64       // their length
@@ -41,7 +45,11 @@ type file struct {
 	crc     uint32      // of all blocks
 	done    bool        // sealed
 	shown   bool        // completed, where there is no chain
+
+	rested, dropped int64 // rows with members that had no column, once it is closed
 }
+
+func (f *file) place() place { return place{f.object.Path, f.group} }
 
 // raw is the memory of the open block.
 func (f *file) raw() int64 {
@@ -51,6 +59,9 @@ func (f *file) raw() int64 {
 	return f.rows.Held()
 }
 
+// size is about the length of the file if it were closed now, as far as that can be known.
+func (f *file) size() int64 { return f.object.Size + f.rows.Encoded() }
+
 // writing is what a range needs to send files.
 type writing struct {
 	*Stager
@@ -58,14 +69,17 @@ type writing struct {
 	partition connector.Partition
 	unique    bool // keys get a tail
 	retry     connector.Retrier
+	columns   TopicColumns // nil if nobody asks
 
 	raw     int64 // bytes in open blocks
 	waiting int64 // bytes in finished ones that weren't sent
+	sampled bool  // batches were samples of which nothing was written
+	notes   []string
 }
 
 // block finishes the open block of f, and sends a part if there is enough for one. Memory of the block beyond keep
 // bytes is let go.
-func (w *writing) block(ctx context.Context, f *file, keep int) error {
+func (w *writing) block(ctx context.Context, f *file, keep int64) error {
 	raw, waiting := f.raw(), f.waiting
 	w.take(f, keep)
 	w.raw += f.raw() - raw
@@ -77,20 +91,30 @@ func (w *writing) block(ctx context.Context, f *file, keep int) error {
 }
 
 // take finishes the open block of f: the writer's bytes are borrowed, so they are copied.
-func (w *writing) take(f *file, keep int) {
-	scratch, ok := w.scratch.Get().(*[]byte)
-	if !ok {
-		scratch = new([]byte)
-	}
+func (w *writing) take(f *file, keep int64) {
+	scratch := w.borrow()
+	defer w.scratch.Put(scratch)
 	p := f.rows.Block(scratch)
-	if len(p) > 0 {
-		f.blocks = append(f.blocks, bytes.Clone(p))
-		f.waiting += int64(len(p))
-		f.object.Size += int64(len(p))
-		f.crc = crc32.Update(f.crc, castagnoli, p)
-	}
+	f.append(p)
 	f.rows.Next(len(p), keep)
-	w.scratch.Put(scratch)
+}
+
+func (w *writing) borrow() *[]byte {
+	if scratch, ok := w.scratch.Get().(*[]byte); ok {
+		return scratch
+	}
+	return new([]byte)
+}
+
+// append adds bytes to the file, which are copied.
+func (f *file) append(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.blocks = append(f.blocks, bytes.Clone(p))
+	f.waiting += int64(len(p))
+	f.object.Size += int64(len(p))
+	f.crc = crc32.Update(f.crc, castagnoli, p)
 }
 
 // castagnoli is the polynomial of CRC-32C; MakeTable gives the same table each time.
@@ -118,7 +142,7 @@ func (w *writing) give(f *file) {
 	if w.unique {
 		o.Key = fmt.Sprintf("%s-%0*d-%s", f.name, seqDigits, w.standing.at(), o.Tail)
 	}
-	o.Key += w.o.Extension
+	o.Key += w.o.Format.Extension
 }
 
 // send sends what waits as one part. Called again after an error, it sends the same.
@@ -135,6 +159,7 @@ func (w *writing) send(ctx context.Context, f *file) error {
 			return err
 		}
 		o.Upload = id
+		failpoint.Here("upload.begun")
 	}
 	p, err := w.o.Store.Write(ctx, o, f.parts+1, f.sent, f.blocks)
 	if errors.Is(err, chain.ErrMissing) {
@@ -143,6 +168,7 @@ func (w *writing) send(ctx context.Context, f *file) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("part.sent")
 	if p.ETag != "" || p.CRC != "" { // a store that says nothing of a part needs nothing to complete it
 		o.Parts = append(o.Parts, p)
 	}
@@ -158,7 +184,13 @@ func (w *writing) close(f *file) {
 		return
 	}
 	w.take(f, 0)
+	scratch := w.borrow()
+	f.append(f.rows.End(scratch))
+	w.scratch.Put(scratch)
 	f.object.Rows = f.rows.Rows()
+	if l, ok := f.rows.(leftover); ok {
+		f.rested, f.dropped = l.Rested(), l.Dropped()
+	}
 	f.object.CRC = fmt.Sprintf("%08x", f.crc)
 	f.rows = nil
 }
@@ -172,6 +204,7 @@ func (w *writing) seal(ctx context.Context, f *file) error {
 	if err := w.o.Store.Seal(ctx, &f.object); err != nil {
 		return err
 	}
+	failpoint.Here("file.sealed")
 	f.done = true
 	return nil
 }

@@ -97,11 +97,11 @@ func TestDue(t *testing.T) {
 func TestSmallFilesWait(t *testing.T) {
 	m := chaintest.NewMemory(chaintest.Options{})
 	o := options(t, m, "data/{key}/")
-	var err error
-	if o.Codec, err = lines.NewCodec(lines.None, 0); err != nil {
+	codec, err := lines.NewCodec(lines.None, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	o.PartSize, o.Rotation.Records, o.Extension = 1<<20, 100, ".json"
+	o.PartSize, o.Rotation.Records, o.Format = 1<<20, 100, EncodeLines(lines.JSON, codec)
 	g := begin(t, New(o), assignment())
 	writes := func() int { return m.Calls()["Write"] }
 	row := func(n int) string { return `"` + strings.Repeat("x", n-3) + `"` }
@@ -117,7 +117,7 @@ func TestSmallFilesWait(t *testing.T) {
 	if size := fill("middle", 100, 1000); writes() != 1 || size.Full != 2 || size.Buffered > 10_000+3*fileCost {
 		t.Errorf("%d writes, %+v", writes(), size)
 	}
-	if size := fill("large", 99, 20_000); writes() != 2 || size.Open != 1 || size.Buffered > 1<<20+2*largestBlock {
+	if size := fill("large", 99, 20_000); writes() != 2 || size.Open != 1 || size.Buffered > 1<<20+2*lineBlocks().Size {
 		t.Errorf("%d writes, %+v", writes(), size)
 	}
 	g.commit(t, 1000)
@@ -337,7 +337,7 @@ func TestBlocksShrink(t *testing.T) {
 		}
 		raw += sum
 	}
-	if raw > 2*blockBudget {
+	if raw > 2*lineBlocks().Budget {
 		t.Errorf("open blocks hold %d bytes", raw)
 	}
 	for _, g := range held {
@@ -382,7 +382,7 @@ func TestBlocksShrinkLate(t *testing.T) {
 	if _, err := few.Add(t.Context(), connectortest.Batch(t, "cars", 0, connectortest.R{Key: "car-000000", Value: "1", Offset: 20})); err != nil {
 		t.Fatal(err)
 	}
-	if few.raw > 20*2*(blockBudget/4000) {
+	if few.raw > 20*2*(lineBlocks().Budget/4000) {
 		t.Errorf("open blocks hold %d bytes", few.raw)
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
-	"github.com/millrace/millrace/internal/lines"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // A mending writes objects of the newest link again that are lost. It takes the rows that they held, and no others:
@@ -13,7 +13,7 @@ import (
 type mending struct {
 	writing
 	files []*file            // as standing.lost
-	paths map[string][]*file // by path
+	paths map[string][]*file // by path, in the order of their first records
 	key   []byte
 	ext   *chain.Extension
 }
@@ -26,7 +26,7 @@ func newMending(w writing) *mending {
 			object: chain.Object{
 				Key: lost.Key, Path: lost.Path, Tail: lost.Tail, First: lost.First, Last: lost.Last, Unique: lost.Unique,
 			},
-			name: lost.Key, rows: lines.NewWriter(w.o.Codec, w.o.Format),
+			name: lost.Key,
 		}
 		m.files = append(m.files, f)
 		m.paths[lost.Path] = append(m.paths[lost.Path], f)
@@ -36,37 +36,74 @@ func newMending(w writing) *mending {
 
 // Add takes the rows that belong to the lost files.
 func (m *mending) Add(ctx context.Context, b *connector.Batch) (connector.Size, error) {
-	var err error
+	if wait, err := m.learn(ctx, b); err != nil || wait > 0 {
+		return connector.Size{}, err
+	}
 	for i, r := range b.Records() {
-		if m.key, err = m.o.Path.Append(m.key[:0], b, i, 0); err != nil {
+		if err := m.add(ctx, b, i, r); err != nil {
+			if connector.ClassOf(err) != connector.Permanent {
+				return connector.Size{}, err
+			}
 			b.Fail(i, err)
-			continue
-		}
-		for _, f := range m.paths[string(m.key)] {
-			if r.Offset < f.object.First || r.Offset > f.object.Last {
-				continue
-			}
-			if err := m.add(ctx, f, r); err != nil {
-				if connector.ClassOf(err) != connector.Permanent {
-					return connector.Size{}, err
-				}
-				b.Fail(i, err)
-			}
 		}
 	}
 	return connector.Size{Buffered: m.raw + m.waiting + int64(len(m.files))*fileCost, Open: len(m.files)}, nil
 }
 
-func (m *mending) add(ctx context.Context, f *file, r *connector.Record) error {
-	before := f.rows.Held()
-	if err := f.rows.Add(r.Value); err != nil {
-		return connector.Permanent.Errorf("write the value as a line of format %s: %w", m.o.Format, err)
+func (m *mending) add(ctx context.Context, b *connector.Batch, i int, r *connector.Record) (err error) {
+	path, err := m.pathOf(b, i)
+	if err != nil {
+		return err
 	}
-	m.raw += f.rows.Held() - before
-	if f.rows.Pending() < largestBlock {
+	if m.key, err = path.Append(m.key[:0], b, i, 0); err != nil {
+		return err
+	}
+	files := m.paths[string(m.key)]
+	if len(files) == 0 {
 		return nil
 	}
-	return m.block(ctx, f, 2*largestBlock)
+	x, err := m.rowOf(b, i, r)
+	if err != nil {
+		return err
+	}
+	f := m.fileAt(files, r.Offset, x.group)
+	if f == nil {
+		return nil
+	}
+	if f.rows == nil {
+		if f.rows, err = m.o.Format.New(x.columns); err != nil {
+			return connector.Permanent.Errorf("begin a file of format %s: %w", m.o.Format.Name, err)
+		}
+		f.columns, f.group, f.late = x.columns, x.group, path != m.o.Path.Template
+	}
+	if !x.fits(f, &m.o.Format) {
+		// The file was begun when these columns were known already: they are known now too.
+		return connector.Lost.Errorf("%s is written again with the columns of offset %d: the records are read again", m.full(f.object.Key), r.Offset)
+	}
+	before := f.rows.Held()
+	if err := f.rows.Add(x.value); err != nil {
+		return connector.Permanent.Errorf("write the value as a row of format %s: %w", m.o.Format.Name, err)
+	}
+	m.raw += f.rows.Held() - before
+	if size := m.o.Format.Blocks.Size; f.rows.Pending() >= size {
+		return m.block(ctx, f, 2*size)
+	}
+	return nil
+}
+
+// fileAt is the file that held the row of an offset: of one path and one group, files follow each other. Which group a file is
+// of shows by its first record.
+func (m *mending) fileAt(files []*file, offset int64, group string) *file {
+	for _, f := range files {
+		if offset < f.object.First || offset > f.object.Last {
+			continue
+		}
+		begins := f.rows == nil && (offset == f.object.First || !m.o.Format.Columns)
+		if begins || f.rows != nil && f.group == group {
+			return f
+		}
+	}
+	return nil
 }
 
 // Commit completes the files under the keys that their link gave them, and puts a seal behind it.
@@ -76,6 +113,9 @@ func (m *mending) Commit(ctx context.Context, r connector.Range) (connector.Posi
 	}
 	if r.Reason != connector.RotateMend {
 		return connector.Position{}, connector.Lost.Errorf("partition %s can't commit anything before link %d is whole", m.partition, m.standing.seq)
+	}
+	if err := m.settle(ctx); err != nil {
+		return connector.Position{}, err
 	}
 	if err := m.check(); err != nil {
 		return connector.Position{}, err
@@ -87,6 +127,9 @@ func (m *mending) Commit(ctx context.Context, r connector.Range) (connector.Posi
 	if err := m.sealAll(ctx, m.files); err != nil {
 		return connector.Position{}, err
 	}
+	if err := m.announce(ctx, m.files); err != nil {
+		return connector.Position{}, err
+	}
 	if m.ext == nil {
 		var again []chain.Object
 		for _, f := range m.files {
@@ -94,9 +137,11 @@ func (m *mending) Commit(ctx context.Context, r connector.Range) (connector.Posi
 		}
 		m.ext = chain.NewMending(m.standing.id, again, m.standing.link(chain.KindSeal))
 	}
+	failpoint.Here("mend.before")
 	if err := chain.Run(ctx, m.o.Store, m.ext); err != nil {
 		return connector.Position{}, m.extending(m.ext, err)
 	}
+	failpoint.Here("mend.after")
 	to := m.standing.after(m.ext.Link())
 	m.moved(m.partition, to)
 	m.files = nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
+	"github.com/millrace/millrace/internal/template"
 )
 
 const (
@@ -12,10 +13,28 @@ const (
 	tailDigits = 8  // hex digits of the random part
 )
 
+// pathOf is the path that the i-th record's file has. The error is about this record.
+func (w *writing) pathOf(b *connector.Batch, i int) (*template.Template, error) {
+	p := &w.o.Path
+	if p.Late == nil {
+		return p.Template, nil
+	}
+	late, err := p.Late.Is(b, i)
+	switch {
+	case err != nil:
+		return nil, err
+	case !late:
+		return p.Template, nil
+	case p.Late.Path() == nil:
+		return nil, p.Late.Reason(b, i)
+	}
+	return p.Late.Path(), nil
+}
+
 // checkName refuses names of files that get too long by what follows, and those that are kept for links.
 func (w *writing) checkName(name string) error {
 	path := w.o.Path.Text()
-	added := len(w.o.Extension)
+	added := len(w.o.Format.Extension)
 	if w.unique {
 		added += 1 + max(seqDigits, digits(w.standing.at())) + 1 + tailDigits
 	}

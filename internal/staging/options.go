@@ -5,8 +5,8 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
-	"github.com/millrace/millrace/internal/lines"
-	"github.com/millrace/millrace/internal/template"
+	"github.com/millrace/millrace/internal/table"
+	"github.com/millrace/millrace/serde"
 )
 
 // Options are what a sink makes a Stager of.
@@ -16,11 +16,18 @@ type Options struct {
 	Prefix string // of keys of links, without slashes at its ends
 	Chain  string // its name
 
-	Path      *template.Template // of keys, without tail and extension
-	Unique    bool               // keys end in -SEQ-TAIL; else Path holds {position} alone, and objects are completed only where nothing is
-	Extension string             // ".json.gz"
-	Format    lines.Format
-	Codec     *lines.Codec
+	// Path is that of keys, without tail and extension. Where it is Unique keys end in -SEQ-TAIL; else it holds {position} alone, and objects are
+	// completed only where nothing is.
+	Path   Path
+	Format Encoding
+	// Columns says which columns the rows of a topic have; key is where what is learned of them is kept, for all processes. Nil where
+	// neither Format nor Announce asks for them. Safe for concurrent use.
+	Columns func(topic, key string) TopicColumns
+	// Row makes the row of the i-th record; nil: it is the record's value.
+	Row func(b *connector.Batch, i int) (serde.Value, error)
+	// Announce says what a commit is going to make visible, before it does so: a table's partitions, say. It may be called again for the
+	// same files. notes are what people should know. May be nil.
+	Announce func(ctx context.Context, s connector.Source, files []Announced) (notes []string, err error)
 
 	Rotation connector.Rotation
 	MaxOpen  int   // files that grow at a time
@@ -30,4 +37,11 @@ type Options struct {
 
 	// Inspect looks at the place before the first recovery, and returns what people should know. May be nil.
 	Inspect func(ctx context.Context) ([]string, error)
+}
+
+// An Announced is a file that is going to be visible.
+type Announced struct {
+	Key     string
+	Columns *table.Schema // of its rows; nil if they aren't known
+	Late    bool          // it is on the path of late records
 }

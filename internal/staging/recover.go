@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // A claim is what a Stager finds out once, before its first recovery.
@@ -26,6 +27,7 @@ func (s *Stager) Recover(ctx context.Context, a connector.Assignment) (connector
 	if err != nil {
 		return connector.Position{}, err
 	}
+	failpoint.Here("recover.claimed")
 	st := &standing{
 		id: chain.ID{
 			Prefix: s.o.Prefix, Chain: s.o.Chain, Cluster: a.ClusterID, Topic: a.Topic, TopicID: a.TopicID, Partition: a.ID,

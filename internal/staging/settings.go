@@ -11,19 +11,6 @@ import (
 	"github.com/millrace/millrace/internal/template"
 )
 
-// Time says which time {time:...} shows.
-type Time struct {
-	// timestamp (the record's), wall (the time of writing), or a field: value.NAME, key.NAME, header.NAME.
-	// A field is a timestamp, milliseconds since 1970, or a text such as 2026-01-31T08:00:00Z. A record
-	// without it goes to the dead letter.
-	From string `yaml:"from" short:"true"`
-	// Time zone, such as UTC or Europe/Berlin.
-	Zone string `yaml:"zone"`
-}
-
-// DefaultTime is what a file need not say.
-func DefaultTime() Time { return Time{From: "timestamp", Zone: "UTC"} }
-
 // Rotate says when files are closed.
 type Rotate struct {
 	// Size of a finished file, compressed. A file is closed when it has reached it.
@@ -69,37 +56,6 @@ func (r Rotate) Rotation() connector.Rotation {
 
 // DefaultChain is the name of a chain for which no other is set.
 const DefaultChain = "main"
-
-// fileName is the name of a file in a path that doesn't give one.
-const fileName = "{topic}+{partition}+{position:%010d}"
-
-// CompilePath compiles the setting path. A path that is empty or ends in a slash gets a name. unique: keys get a tail, because the name was
-// given here or holds no {position}; a path with {position} of its own is taken as it is.
-func CompilePath(text string, t Time) (p *template.Template, unique bool, err error) {
-	options := template.Options{Path: true, Position: true, Time: &template.Time{From: t.From, Zone: t.Zone}}
-	named := text != "" && !strings.HasSuffix(text, "/")
-	if !named {
-		text += fileName
-	}
-	p, err = template.Compile(text, options)
-	if err != nil {
-		return nil, false, fmt.Errorf("path: %w", err)
-	}
-	if reserved(text) {
-		return nil, false, fmt.Errorf("path can't hold a folder %s: links are kept there", chain.Folder)
-	}
-	return p, !named || !p.HasPosition(), nil
-}
-
-// reserved reports whether a path leads into a folder of links: what lies there is no data.
-func reserved(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == chain.Folder {
-			return true
-		}
-	}
-	return false
-}
 
 // Prefix is where links lie, without slashes at its ends: what the setting prefix says, "/" being the top; if it
 // is empty, the leading folders of path that hold no field.

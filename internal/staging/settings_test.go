@@ -37,7 +37,7 @@ func TestCompilePath(t *testing.T) {
 		"../{topic}":                  {fails: "can't hold .."},
 		"a/_millrace-{key}/_millrace": {fails: "a folder _millrace"},
 	} {
-		p, unique, err := CompilePath(text, DefaultTime())
+		p, err := CompilePath(text, DefaultNaming())
 		switch {
 		case c.fails != "":
 			if err == nil || !strings.Contains(err.Error(), c.fails) || !strings.HasPrefix(err.Error(), "path") {
@@ -45,8 +45,8 @@ func TestCompilePath(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%q: %v", text, err)
-		case unique != c.unique || !unique && !p.HasPosition():
-			t.Errorf("%q: unique %v", text, unique)
+		case p.Unique != c.unique || !p.Unique && !p.HasPosition():
+			t.Errorf("%q: unique %v", text, p.Unique)
 		}
 	}
 }

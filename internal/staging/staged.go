@@ -7,40 +7,40 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
-	"github.com/millrace/millrace/internal/lines"
 	"github.com/millrace/millrace/internal/template"
 )
 
-const (
-	// largestBlock is where a file's block is compressed. Longer ones make files
-	// hardly smaller: with 64 KiB gzip needs 2 % more than with 1 MiB, zstd none.
-	largestBlock = 256 << 10
-	// smallestBlock is what a block shrinks to when many files are open.
-	smallestBlock = 4 << 10
-	// blockBudget is what the open blocks of all of a Stager's files may hold together, unless smallestBlock needs more.
-	blockBudget = 32 << 20
-	// maxObjects is how many files a commit takes without being late: completing 1,000 needs some seconds in S3.
-	maxObjects = 1000
-)
+// maxObjects is how many files a commit takes without being late: completing 1,000 needs some seconds in S3.
+const maxObjects = 1000
 
 // staged is a range of one partition.
 type staged struct {
 	writing
-	paths   map[string]*file // still growing, by their path at position 0
-	files   []*file          // all, in the order of their first records
-	full    []*file          // to be closed with the batch that filled them
-	last    *file            // that of the last record, if it was written and the file is still growing
-	run     template.Run
+	paths   map[place]*file    // still growing
+	files   []*file            // all, in the order of their first records
+	full    []*file            // to be closed with the batch that filled them
+	last    *file              // that of the last record, if it was written and the file is still growing
+	path    *template.Template // of the last record
+	run     template.Run       // of path
 	batches int64
+	turned  int  // files that were closed because the columns changed
 	crowded bool // files were closed because too many grew
 
 	key []byte
 	ext *chain.Extension // once the link is built
 }
 
+// A place is what files are told apart by while they grow: their path at position 0, and the group of their columns.
+type place struct{ path, group string }
+
 // Add encodes records into the files of their paths.
 func (s *staged) Add(ctx context.Context, b *connector.Batch) (connector.Size, error) {
 	s.batches++
+	if wait, err := s.learn(ctx, b); err != nil || wait > 0 {
+		size := s.size()
+		size.Within = wait
+		return size, err
+	}
 	for i, r := range b.Records() {
 		if err := s.add(ctx, b, i, r); err != nil {
 			return connector.Size{}, err
@@ -60,7 +60,12 @@ func (s *staged) Add(ctx context.Context, b *connector.Batch) (connector.Size, e
 
 // add encodes one record. Its own mistakes are marked; an error means that the range can't go on.
 func (s *staged) add(ctx context.Context, b *connector.Batch, i int, r *connector.Record) error {
-	f, err := s.fileOf(ctx, b, i, r.Offset)
+	x, err := s.rowOf(b, i, r)
+	if err != nil {
+		b.Fail(i, err)
+		return nil
+	}
+	f, err := s.fileOf(ctx, b, i, r.Offset, &x)
 	if err != nil {
 		if connector.ClassOf(err) == connector.Permanent {
 			b.Fail(i, err)
@@ -69,21 +74,24 @@ func (s *staged) add(ctx context.Context, b *connector.Batch, i int, r *connecto
 		return err
 	}
 	before := f.rows.Held()
-	if err := f.rows.Add(r.Value); err != nil {
-		b.Fail(i, connector.Permanent.Errorf("write the value as a line of format %s: %w", s.o.Format, err))
+	if err := f.rows.Add(x.value); err != nil {
+		b.Fail(i, connector.Permanent.Errorf("write the value as a row of format %s: %w", s.o.Format.Name, err))
 		return nil
 	}
 	s.raw += f.rows.Held() - before
 	if f.rows.Rows() == 1 {
-		s.paths[f.object.Path] = f
+		s.paths[f.place()] = f
 		s.files = append(s.files, f)
 		s.open.Add(1)
 	}
-	f.object.Last = r.Offset
+	f.object.Last, f.columns = r.Offset, x.columns
 	s.last, f.used = f, s.batches
 	if limit := s.limit(); f.rows.Pending() >= limit {
-		if err := s.block(ctx, f, 2*limit); err != nil {
-			return err
+		s.pack(f, 0) // what isn't compressed yet may be much smaller
+		if f.rows.Pending() >= limit {
+			if err := s.block(ctx, f, 2*limit); err != nil {
+				return err
+			}
 		}
 	}
 	s.measure(f)
@@ -98,30 +106,39 @@ const overshoot = 8
 func (s *staged) measure(f *file) {
 	size, rows := s.o.Rotation.Size, s.o.Rotation.Records
 	counted := rows > 0 && f.rows.Rows() >= rows
-	f.over = counted || f.object.Size >= size+size/overshoot
-	if !f.full && (counted || f.object.Size >= size) {
+	is := f.size()
+	f.over = counted || is >= size+size/overshoot
+	if !f.full && (counted || is >= size) {
 		f.full = true
 		s.full = append(s.full, f)
 	}
 }
 
-// fileOf is the file that the record goes to: an open one, or one that isn't in paths yet.
-func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int, offset int64) (*file, error) {
-	path := s.o.Path
-	if path.Same(&s.run, b, i) && s.last != nil && !s.last.ended(offset) {
+// fileOf is the file that the record's row goes to: an open one, or one that isn't in paths yet.
+func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int, offset int64, x *row) (*file, error) {
+	path, err := s.pathOf(b, i)
+	if err != nil {
+		return nil, err
+	}
+	if path != s.path {
+		s.path, s.run, s.last = path, template.Run{}, nil
+	}
+	if path.Same(&s.run, b, i) && s.last != nil && !s.last.ended(offset) && x.fits(s.last, &s.o.Format) {
 		return s.last, nil
 	}
 	last := s.last
 	s.last = nil // until this record is written
-	var err error
 	if s.key, err = path.Append(s.key[:0], b, i, 0); err != nil {
 		return nil, err
 	}
 	f := last
-	if f == nil || f.object.Path != string(s.key) {
-		f = s.paths[string(s.key)]
+	if f == nil || f.object.Path != string(s.key) || f.group != x.group {
+		f = s.paths[place{string(s.key), x.group}]
 	}
-	if f != nil && f.ended(offset) {
+	if f != nil && (f.ended(offset) || !x.fits(f, &s.o.Format)) {
+		if !f.full {
+			s.turned++
+		}
 		if err := s.finish(ctx, f); err != nil {
 			return nil, err
 		}
@@ -130,7 +147,7 @@ func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int, offset i
 	if f != nil {
 		return f, nil
 	}
-	return s.begin(ctx, b, i, offset)
+	return s.begin(ctx, b, i, offset, x)
 }
 
 // ended reports whether a record goes to another file, because this one is more than full. What one record gives
@@ -138,12 +155,12 @@ func (s *staged) fileOf(ctx context.Context, b *connector.Batch, i int, offset i
 func (f *file) ended(offset int64) bool { return f.over && offset != f.object.Last }
 
 // begin makes the file of the path in s.key.
-func (s *staged) begin(ctx context.Context, b *connector.Batch, i int, offset int64) (*file, error) {
+func (s *staged) begin(ctx context.Context, b *connector.Batch, i int, offset int64, x *row) (*file, error) {
 	key := string(s.key)
 	name := key
-	if s.o.Path.HasPosition() {
+	if s.path.PerFile() {
 		var err error
-		if s.key, err = s.o.Path.Append(s.key[:0], b, i, offset); err != nil {
+		if s.key, err = s.path.Append(s.key[:0], b, i, offset); err != nil {
 			return nil, err
 		}
 		name = string(s.key)
@@ -156,36 +173,46 @@ func (s *staged) begin(ctx context.Context, b *connector.Batch, i int, offset in
 			return nil, err
 		}
 	}
-	return &file{
-		object: chain.Object{Path: key, First: offset, Last: offset},
-		name:   name, rows: lines.NewWriter(s.o.Codec, s.o.Format),
-	}, nil
-}
-
-// limit is the length at which a block is compressed.
-func (s *staged) limit() int {
-	limit := min(largestBlock, blockBudget/int(max(1, s.open.Load())))
-	// A file may end a block late: small files have small blocks.
-	if size := s.o.Rotation.Size / 4; size < int64(limit) {
-		limit = int(size)
+	rows, err := s.o.Format.New(x.columns)
+	if err != nil {
+		return nil, connector.Permanent.Errorf("begin a file of format %s: %w", s.o.Format.Name, err)
 	}
-	return max(limit, smallestBlock)
+	return &file{object: chain.Object{Path: key, First: offset, Last: offset}, name: name, columns: x.columns, group: x.group, late: s.path != s.o.Path.Template, rows: rows}, nil
 }
 
-// shrink compresses the blocks that became too long because files were opened since, here or in other partitions.
+// limit is the length at which a block is finished.
+func (s *staged) limit() int64 {
+	b := &s.o.Format.Blocks
+	return max(min(b.Size, s.share(), s.o.Rotation.Size/max(b.Share, 1)), b.Least)
+}
+
+// share is what an open file may hold of the memory for all.
+func (s *staged) share() int64 { return s.o.Format.Blocks.Budget / max(1, s.open.Load()) }
+
+// shrink packs or finishes the blocks that became too long because files were opened since, here or in other partitions.
 func (s *staged) shrink(ctx context.Context) error {
-	most := 2 * int64(s.limit())
-	if s.raw <= most*int64(len(s.paths)) {
+	share := s.share()
+	if s.raw <= 2*share*int64(len(s.paths)) {
 		return nil
 	}
 	for _, f := range s.paths {
-		if f.raw() > most {
+		if f.raw() <= 2*share {
+			continue
+		}
+		s.pack(f, share)
+		if f.raw() > 2*s.limit() {
 			if err := s.block(ctx, f, 0); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (s *staged) pack(f *file, most int64) {
+	raw := f.raw()
+	f.rows.Pack(most)
+	s.raw += f.raw() - raw
 }
 
 // finishIdle closes the half of the open files that were idle longest, but for those of the record itself.
@@ -215,7 +242,7 @@ func (s *staged) finish(ctx context.Context, f *file) error {
 	s.writing.close(f)
 	s.raw -= raw
 	s.waiting += f.waiting - waiting
-	delete(s.paths, f.object.Path)
+	delete(s.paths, f.place())
 	s.open.Add(-1)
 	if s.last == f {
 		s.last = nil
@@ -228,9 +255,13 @@ func (s *staged) finish(ctx context.Context, f *file) error {
 
 func (s *staged) size() connector.Size {
 	n := len(s.files)
+	full := n - len(s.paths)
+	if full == s.turned {
+		full = 0 // new columns alone are no reason to commit: what has just begun would be a small file too
+	}
 	size := connector.Size{
 		Buffered: s.raw + s.waiting + int64(n)*fileCost,
-		Open:     len(s.paths), Full: n - len(s.paths),
+		Open:     n - full, Full: full,
 		Due: n > max(maxObjects, s.o.MaxOpen),
 	}
 	if s.crowded {

@@ -100,11 +100,14 @@ func (s *Stager) Stage(_ context.Context, p connector.Partition, at connector.Po
 	if st == nil || st.at() != at.At {
 		return nil, connector.Lost.Errorf("partition %s isn't at number %d any more: it was assigned again", p, at.At)
 	}
-	w := writing{Stager: s, standing: st, partition: p, unique: s.o.Unique || st.plain, retry: r}
+	w := writing{Stager: s, standing: st, partition: p, unique: s.o.Path.Unique || st.plain, retry: r}
+	if s.o.Columns != nil {
+		w.columns = s.o.Columns(p.Topic, st.id.ColumnsKey())
+	}
 	if len(st.lost) > 0 {
 		return newMending(w), nil
 	}
-	return &staged{writing: w, paths: make(map[string]*file)}, nil
+	return &staged{writing: w, paths: make(map[place]*file)}, nil
 }
 
 // moved notes where a partition stands. Should another assignment of it have gone on meanwhile, its next Stage is refused, and it recovers.

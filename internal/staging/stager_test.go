@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // options are those of a sink with one file per key.
 func options(t testing.TB, store chain.Store, path string) Options {
 	t.Helper()
-	p, unique, err := CompilePath(path, DefaultTime())
+	p, err := CompilePath(path, DefaultNaming())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func options(t testing.TB, store chain.Store, path string) Options {
 		t.Fatal(err)
 	}
 	return Options{
-		Store: store, Place: "mem://b", Prefix: "data", Chain: "main", Path: p, Unique: unique,
-		Extension: ".json.gz", Format: lines.JSON, Codec: codec,
+		Store: store, Place: "mem://b", Prefix: "data", Chain: "main", Path: p,
+		Format:   EncodeLines(lines.JSON, codec),
 		Rotation: DefaultRotate().Rotation(), MaxOpen: 1000, MaxKey: 1024,
 	}
 }
@@ -211,7 +211,7 @@ func TestConformance(t *testing.T) {
 		"few":       func(o *Options) { o.Rotation.Records, o.MaxOpen = 3, 2 },
 		"tiny":      func(o *Options) { o.Rotation.Size, o.PartSize = 1, 200 },
 		"by position": func(o *Options) {
-			o.Path, o.Unique, _ = CompilePath("data/{value.key}/{position:%020d}", DefaultTime())
+			o.Path, _ = CompilePath("data/{value.key}/{position:%020d}", DefaultNaming())
 		},
 	} {
 		for _, forget := range []bool{false, true} {
@@ -236,7 +236,7 @@ func TestConformanceWithoutLinks(t *testing.T) {
 	sinktest.RunStager(t, sinktest.StagerHarness{
 		Open: func(t testing.TB) sinktest.Store {
 			return openStore(t, chaintest.Options{}, func(s chain.Store) chain.Store { return unconditional{s} }, func(o *Options) {
-				o.Path, o.Unique, _ = CompilePath("data/{value.key}/{position:%020d}", DefaultTime())
+				o.Path, _ = CompilePath("data/{value.key}/{position:%020d}", DefaultNaming())
 			})
 		},
 	})

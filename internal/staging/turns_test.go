@@ -37,7 +37,7 @@ func TestCommitsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const partitions = 100
 		store := &slowPuts{Memory: chaintest.NewMemory(chaintest.Options{})}
-		path, unique, err := staging.CompilePath("data/", staging.DefaultTime())
+		path, err := staging.CompilePath("data/", staging.DefaultNaming())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,8 +46,8 @@ func TestCommitsTakeTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := staging.New(staging.Options{
-			Store: store, Place: "memory", Chain: "main", Path: path, Unique: unique, Extension: ".json",
-			Format: lines.JSON, Codec: codec, MaxOpen: 10, Rotation: connector.Rotation{Size: 1 << 20},
+			Store: store, Place: "memory", Chain: "main", Path: path,
+			Format: staging.EncodeLines(lines.JSON, codec), MaxOpen: 10, Rotation: connector.Rotation{Size: 1 << 20},
 		})
 		var staged [partitions]connector.Staged
 		for i := range staged {

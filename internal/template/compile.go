@@ -29,11 +29,14 @@ const maxText = 4096
 // Compile reads a template. Its errors are of type *Error.
 func Compile(text string, o Options) (*Template, error) {
 	if o.Path {
-		if o.Escape == nil {
-			o.Escape = EscapePath
-		}
 		if o.Null == "" {
 			o.Null = NullSegment
+		}
+		if err := checkNull(o.Null); err != nil {
+			return nil, err
+		}
+		if o.Escape == nil {
+			o.Escape = escapeBut(o.Null)
 		}
 	}
 	t := &Template{text: text, opts: o}
@@ -57,14 +60,20 @@ func Compile(text string, o Options) (*Template, error) {
 	}
 	t.static, t.timed, t.unit = true, true, time.Hour
 	for i := range t.parts {
-		switch p := &t.parts[i]; p.kind {
-		case literal, topic, partition, connectorName, position:
+		p := &t.parts[i]
+		kind := p.kind
+		if kind == hash && p.of != nil {
+			kind = p.of.parts[0].kind
+		}
+		switch kind {
+		case literal, topic, partition, connectorName, position, hash:
 		case timeOf:
 			t.static, t.unit = false, min(t.unit, p.pattern.unit())
 		default:
 			t.static, t.timed = false, false
 		}
 	}
+	t.unit = t.clock.steps(t.unit)
 	return t, nil
 }
 
@@ -178,6 +187,11 @@ func (t *Template) parseField(field string, pos int) (part, error) {
 			return p, t.errorAt(pos, "{position} can't stand here: %s", t.allowed())
 		}
 		p.kind = position
+	case "hash":
+		p.kind = hash
+		if err := t.parseHash(&p, format); err != nil {
+			return p, t.errorAt(pos, "{%s}: %v", field, err)
+		}
 	default:
 		return p, t.errorAt(pos, "there is no {%s}: %s", name, t.allowed())
 	}
@@ -189,7 +203,7 @@ func (t *Template) parseField(field string, pos int) (part, error) {
 		}
 	}
 	switch p.kind {
-	case timeOf:
+	case timeOf, hash:
 	case partition, offset, timestamp, position:
 		if formatted {
 			p.width, err = parseWidth(format)
@@ -212,7 +226,7 @@ func (t *Template) allowed() string {
 		list += `, {time:yyyy-MM-dd}`
 	}
 	if t.opts.Position {
-		list += `, {position:%010d}`
+		list += `, {position:%010d}, {hash:2}`
 	}
 	return list
 }

@@ -9,6 +9,8 @@
 //	{offset} {timestamp} {id}            timestamp in milliseconds since 1970
 //	{time:yyyy-MM-dd}                    a time, see [Time]
 //	{position:%010d}                     the offset of the file's first record
+//	{hash:2}                             hex digits that spread files over prefixes
+//	{hash:2:value.id}                    hex digits that spread a field's values
 //
 // Numbers take a width: {partition:%04d}.
 //

@@ -56,6 +56,30 @@ func EscapePath(dst, v []byte) []byte {
 	return hex.AppendEncode(dst, sum[:hashed/2])
 }
 
+// checkNull refuses what can't stand for a value in a path.
+func checkNull(null string) error {
+	for i := range len(null) {
+		if !safe[null[i]] || i == 0 && null[i] == '.' || i == maxValue {
+			return &Error{Text: null, At: i, Reason: "what stands for null has letters, digits, - _ and . (but not first), at most 200"}
+		}
+	}
+	return nil
+}
+
+// escapeBut is EscapePath for paths in which null stands for values that aren't there: a value that is this text is escaped too.
+func escapeBut(null string) func(dst, v []byte) []byte {
+	if null == NullSegment {
+		return EscapePath
+	}
+	return func(dst, v []byte) []byte {
+		if string(v) == null {
+			dst = append(dst, '%', upperHex[v[0]>>4], upperHex[v[0]&15])
+			return append(dst, v[1:]...)
+		}
+		return EscapePath(dst, v)
+	}
+}
+
 const upperHex = "0123456789ABCDEF"
 
 // checkPath refuses a text that wouldn't be a path below a root whatever its fields hold. A

@@ -13,6 +13,9 @@ import (
 // that is this very text is escaped, so that the two are never mixed up.
 const NullSegment = "__null__"
 
+// HiveNull is what Hive, and with it Spark and Athena, call the partition of null and empty values: a choice for [Options.Null].
+const HiveNull = "__HIVE_DEFAULT_PARTITION__"
+
 // Options say what a template may hold and how its values are written.
 type Options struct {
 	// Path says that the text is a path below a root, with / between its segments.
@@ -22,9 +25,11 @@ type Options struct {
 	// Escape appends the escaped form of a field's value. It must not keep v. nil appends v as it is.
 	Escape func(dst, v []byte) []byte
 	// Null stands for a value that is null or missing, and in a path for an empty one.
-	// Without it such a record is an error.
+	// Without it such a record is an error. In a path it has letters, digits, - _ and . only, and a value that is this very text is escaped.
 	Null string
-	// Position allows {position}.
+	// MissingIsError makes a record an error whose value has no such field, or that has no such header. Null then stands for null alone.
+	MissingIsError bool
+	// Position allows {position} and {hash:2}.
 	Position bool
 	// Time allows {time:...} and says which time. nil = not allowed.
 	Time *Time
@@ -56,6 +61,7 @@ const (
 	id
 	timeOf
 	position
+	hash
 )
 
 // A part is a literal or one field.
@@ -65,8 +71,9 @@ type part struct {
 	field   string      // as written, without braces
 	path    *serde.Path // below key or value; nil = the whole
 	header  string
-	width   int
+	width   int // of a hash its digits
 	pattern pattern
+	of      *Template // what a hash is of: one field. nil = topic, partition and position
 }
 
 // Text is what the template was compiled from.
@@ -80,6 +87,16 @@ func (t *Template) Constant() bool { return t.static }
 func (t *Template) HasPosition() bool {
 	for i := range t.parts {
 		if t.parts[i].kind == position {
+			return true
+		}
+	}
+	return false
+}
+
+// PerFile reports whether the text depends on the position: it holds {position} or {hash:2}.
+func (t *Template) PerFile() bool {
+	for i := range t.parts {
+		if p := &t.parts[i]; p.kind == position || p.kind == hash && p.of == nil {
 			return true
 		}
 	}
@@ -157,6 +174,8 @@ func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, f
 		return appendInt(dst, r.Timestamp, p.width), nil
 	case position:
 		return appendInt(dst, first, p.width), nil
+	case hash:
+		return t.appendHash(dst, p, b, i, first)
 	case id:
 		return b.AppendID(dst, i), nil
 	case timeOf:
@@ -169,9 +188,12 @@ func (t *Template) appendField(dst []byte, p *part, b *connector.Batch, i int, f
 	case value:
 		return t.appendValue(dst, at(r.Value, p.path))
 	default:
-		v := headerOf(r, p.header)
-		if v == nil {
-			return t.appendNull(dst, "missing")
+		v, ok := r.Header(p.header)
+		switch {
+		case !ok:
+			return t.appendNull(dst, serde.Missing)
+		case v == nil:
+			return t.appendNull(dst, serde.Null)
 		}
 		return t.appendEscaped(dst, v), nil
 	}
@@ -184,19 +206,9 @@ func at(v serde.Value, p *serde.Path) serde.Value {
 	return v.Get(p)
 }
 
-// headerOf is the last header of that name, as Kafka's Headers.lastHeader has it; nil if there is none.
-func headerOf(r *connector.Record, name string) []byte {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Name == name {
-			return r.Headers[i].Value
-		}
-	}
-	return nil
-}
-
-func (t *Template) appendNull(dst []byte, what string) ([]byte, error) {
-	if t.opts.Null == "" {
-		return dst, fmt.Errorf("it is %s", what)
+func (t *Template) appendNull(dst []byte, kind serde.Kind) ([]byte, error) {
+	if t.opts.Null == "" || t.opts.MissingIsError && kind == serde.Missing {
+		return dst, fmt.Errorf("it is %s", kind)
 	}
 	return append(dst, t.opts.Null...), nil
 }
@@ -204,7 +216,7 @@ func (t *Template) appendNull(dst []byte, what string) ([]byte, error) {
 func (t *Template) appendValue(dst []byte, v serde.Value) ([]byte, error) {
 	switch v.Kind() {
 	case serde.Missing, serde.Null:
-		return t.appendNull(dst, v.Kind().String())
+		return t.appendNull(dst, v.Kind())
 	case serde.String, serde.Bytes:
 		text, _ := v.Text()
 		return t.appendEscaped(dst, text), nil

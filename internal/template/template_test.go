@@ -333,7 +333,7 @@ func BenchmarkAppend(b *testing.B) {
 
 // FuzzTemplate: no text and no value makes a path leave its root or hold what no file name holds.
 func FuzzTemplate(f *testing.F) {
-	for _, s := range []string{"a/{value}", "{topic}/{key}.{header.x}", "{{{value}}}", "{time:yyyy/MM/dd'x'}/{position:%010d}", "{value}{value}/..{value}", `{value["a"]}`, ".{value}", "{key}/./{value}"} {
+	for _, s := range []string{"a/{value}", "{topic}/{key}.{header.x}", "{{{value}}}", "{time:yyyy/MM/dd'x'}/{position:%010d}", "{value}{value}/..{value}", `{value["a"]}`, ".{value}", "{key}/./{value}", "{hash:2}/{hash:3:key}/{position}"} {
 		for _, v := range []string{"..", "/", "", ".", "\x00", "../../x", "__null__", "\xff\xfe", strings.Repeat("é", 300)} {
 			f.Add(s, v, int64(when))
 		}

@@ -19,7 +19,15 @@ type Time struct {
 	From string
 	// Zone is an IANA time zone such as Europe/Berlin; "" is UTC. Texts without a zone are read in it.
 	Zone string
+	// Unit is what a number counts since 1970: "s", "ms" (or ""), "us" or "ns".
+	Unit string
+	// Floor rounds times down to a multiple of it, on the clock of Zone counted from 1970-01-01T00:00: with 15m 08:59 is 08:45. It
+	// is whole milliseconds, at most 366 days. 0 = times as they are.
+	Floor time.Duration
 }
+
+// maxFloor bounds Time.Floor: longer is a mistake.
+const maxFloor = 366 * 24 * time.Hour
 
 // A clock finds a record's time.
 type clock struct {
@@ -27,13 +35,22 @@ type clock struct {
 	path   *serde.Path
 	header string
 	zone   *time.Location
+	unit   time.Duration // of numbers
+	floor  time.Duration
 }
 
 // wall is the kind of a clock that shows the time of day; no field has it.
 const wall kind = 255
 
 func newClock(t Time) (clock, error) {
-	c := clock{from: timestamp, zone: time.UTC}
+	c := clock{from: timestamp, zone: time.UTC, floor: t.Floor}
+	if t.Floor < 0 || t.Floor > maxFloor || t.Floor%time.Millisecond != 0 {
+		return c, &Error{Text: t.Floor.String(), Reason: "times are rounded down to whole milliseconds, at most 366 days"}
+	}
+	var ok bool
+	if c.unit, ok = unitOf(t.Unit); !ok {
+		return c, &Error{Text: t.Unit, Reason: "numbers count s, ms, us or ns"}
+	}
 	if t.Zone != "" {
 		zone, err := time.LoadLocation(t.Zone)
 		if err != nil || t.Zone == "Local" {
@@ -67,6 +84,21 @@ func newClock(t Time) (clock, error) {
 	return c, nil
 }
 
+func unitOf(name string) (time.Duration, bool) {
+	switch name {
+	case "s":
+		return time.Second, true
+	case "", "ms":
+		return time.Millisecond, true
+	case "us":
+		return time.Microsecond, true
+	case "ns":
+		return time.Nanosecond, true
+	}
+	return 0, false
+}
+
+// of is the record's time, not rounded.
 func (c *clock) of(r *connector.Record) (time.Time, error) {
 	var when time.Time
 	var err error
@@ -76,7 +108,8 @@ func (c *clock) of(r *connector.Record) (time.Time, error) {
 	case wall:
 		when = time.Now()
 	case header:
-		when, err = c.parse(headerOf(r, c.header))
+		value, _ := r.Header(c.header)
+		when, err = c.parse(value)
 	case key:
 		when, err = c.read(at(r.Key, c.path))
 	default:
@@ -93,17 +126,35 @@ func (c *clock) read(v serde.Value) (time.Time, error) {
 		}
 	case serde.Int64:
 		if n, ok := v.Int64(); ok {
-			return time.UnixMilli(n), nil
+			return c.count(n), nil
 		}
 	case serde.Float64, serde.Decimal:
-		if f, ok := v.Float64(); ok && f > -1e15 && f < 1e15 {
-			return time.UnixMilli(int64(f)), nil
+		if f, ok := v.Float64(); ok {
+			if ms := f * (float64(c.unit) / 1e6); ms > -1e15 && ms < 1e15 {
+				return time.UnixMilli(int64(ms)), nil
+			}
 		}
 	case serde.String, serde.Bytes:
 		text, _ := v.Text()
 		return c.parse(text)
 	}
 	return time.Time{}, fmt.Errorf("the time is %s", v.Kind())
+}
+
+// maxSeconds is beyond the year 9999; more would overflow a time.
+const maxSeconds = 1 << 40
+
+// count is the time that a number stands for.
+func (c *clock) count(n int64) time.Time {
+	switch c.unit {
+	case time.Second:
+		return time.Unix(max(-maxSeconds, min(n, maxSeconds)), 0)
+	case time.Microsecond:
+		return time.UnixMicro(n)
+	case time.Nanosecond:
+		return time.Unix(0, n)
+	}
+	return time.UnixMilli(n)
 }
 
 // parse reads a time's text.
@@ -116,7 +167,7 @@ func (c *clock) parse(b []byte) (time.Time, error) {
 	}
 	text := string(b)
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.UnixMilli(n), nil
+		return c.count(n), nil
 	}
 	layout := "2006-01-02"
 	if len(text) > 10 {
@@ -135,124 +186,18 @@ func (c *clock) parse(b []byte) (time.Time, error) {
 	return when, nil
 }
 
-// A pattern is a compiled time pattern, with the letters of Java's DateTimeFormatter.
-type pattern []element
-
-type element struct {
-	letter byte // 0: text
-	n      int
-	text   string
-}
-
-const patternLetters = "a pattern has yyyy yy MM dd HH mm ss SSS DDD, and text in ''"
-
-func compilePattern(s string) (pattern, error) {
-	if s == "" {
-		return nil, errors.New("the pattern is missing, as in {time:yyyy-MM-dd}")
+// steps is how long all times of a template show the same, where unit is that of its patterns, at most an hour.
+func (c *clock) steps(unit time.Duration) time.Duration {
+	if c.floor == 0 {
+		return unit
 	}
-	var p pattern
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == '\'':
-			text, n, err := quoted(s[i:])
-			if err != nil {
-				return nil, err
-			}
-			p = append(p, element{text: text})
-			i += n
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			n := 1
-			for i+n < len(s) && s[i+n] == c {
-				n++
-			}
-			if err := checkLetter(c, n); err != nil {
-				return nil, err
-			}
-			p = append(p, element{letter: c, n: n})
-			i += n
-		default:
-			n := 1
-			for i+n < len(s) && s[i+n] != '\'' && (s[i+n]|0x20 < 'a' || s[i+n]|0x20 > 'z') {
-				n++
-			}
-			p = append(p, element{text: s[i : i+n]})
-			i += n
-		}
+	// Rounded times change with multiples of floor only. Those of the greatest common divisor with an hour are among them, and no longer than
+	// window can look.
+	a, b := c.floor, time.Hour
+	for b > 0 {
+		a, b = b, a%b
 	}
-	return p, nil
-}
-
-// quoted reads text in single quotes, in which two of them are one; two alone are one too.
-func quoted(s string) (text string, n int, err error) {
-	if strings.HasPrefix(s, "''") {
-		return "'", 2, nil
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		if s[i] != '\'' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+1 < len(s) && s[i+1] == '\'' {
-			b.WriteByte('\'')
-			i++
-			continue
-		}
-		return b.String(), i + 1, nil
-	}
-	return "", 0, errors.New("a quote isn't closed in the pattern")
-}
-
-func checkLetter(c byte, n int) error {
-	switch c {
-	case 'y', 'u':
-		if n == 4 || n == 2 {
-			return nil
-		}
-	case 'M', 'd', 'H', 'm', 's':
-		if n <= 2 {
-			return nil
-		}
-	case 'S', 'D':
-		if n == 3 {
-			return nil
-		}
-	case 'Y':
-		return errors.New("the letter Y is the year that a week belongs to; write yyyy")
-	case 'h':
-		return errors.New("h counts to 12; write HH")
-	}
-	return fmt.Errorf("%q means nothing here: %s", strings.Repeat(string(rune(c)), n), patternLetters)
-}
-
-// shape is what append writes, with a 0 for each letter.
-func (p pattern) shape() string {
-	var b strings.Builder
-	for _, e := range p {
-		if e.letter == 0 {
-			b.WriteString(e.text)
-		} else {
-			b.WriteByte('0')
-		}
-	}
-	return b.String()
-}
-
-// unit is how long the pattern shows the same, at most an hour.
-func (p pattern) unit() time.Duration {
-	unit := time.Hour
-	for _, e := range p {
-		switch e.letter {
-		case 'm':
-			unit = min(unit, time.Minute)
-		case 's':
-			unit = min(unit, time.Second)
-		case 'S':
-			unit = time.Millisecond
-		}
-	}
-	return unit
+	return a
 }
 
 // window is the time around t, in milliseconds, that has the same unit on the clock of its zone. It is empty where
@@ -269,6 +214,13 @@ func window(t time.Time, unit time.Duration) (from, to int64) {
 		return 0, 0
 	}
 	return from, to
+}
+
+// floored is a time whose date and clock, in UTC, are those of t in its zone, rounded down.
+func floored(t time.Time, floor time.Duration) time.Time {
+	_, offset := t.Zone()
+	local, f := t.UnixMilli()+int64(offset)*1000, floor.Milliseconds()
+	return time.UnixMilli(local - ((local%f)+f)%f).UTC()
 }
 
 // A moment is a record's time, taken apart once for all times of a template.
@@ -288,6 +240,9 @@ func (m *moment) set(c *clock, r *connector.Record) error {
 	if err != nil {
 		return err
 	}
+	if c.floor > 0 {
+		t = floored(t, c.floor)
+	}
 	m.time = t
 	m.year, m.month, m.day = t.Date()
 	m.hour, m.min, m.sec = t.Clock()
@@ -296,34 +251,4 @@ func (m *moment) set(c *clock, r *connector.Record) error {
 	}
 	m.known = true
 	return nil
-}
-
-func (p pattern) append(dst []byte, m *moment) []byte {
-	for _, e := range p {
-		switch e.letter {
-		case 0:
-			dst = append(dst, e.text...)
-		case 'y', 'u':
-			v := m.year
-			if e.n == 2 {
-				v %= 100
-			}
-			dst = appendInt(dst, int64(v), e.n)
-		case 'M':
-			dst = appendInt(dst, int64(m.month), e.n)
-		case 'd':
-			dst = appendInt(dst, int64(m.day), e.n)
-		case 'H':
-			dst = appendInt(dst, int64(m.hour), e.n)
-		case 'm':
-			dst = appendInt(dst, int64(m.min), e.n)
-		case 's':
-			dst = appendInt(dst, int64(m.sec), e.n)
-		case 'S':
-			dst = appendInt(dst, int64(m.time.Nanosecond()/1e6), e.n)
-		case 'D':
-			dst = appendInt(dst, int64(m.time.YearDay()), e.n)
-		}
-	}
-	return dst
 }

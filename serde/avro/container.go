@@ -164,7 +164,7 @@ func (d *ContainerDecoder) program(text []byte) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	attached := &serde.Schema{Format: serde.Avro, Name: s.Name, Text: string(text)}
+	attached := &serde.Schema{Format: serde.Avro, Name: s.Name, Text: string(text), Reader: d.config.Reader}
 	p, err := Compile(s, Options{Reader: d.reader, Schema: attached, Timestamps: d.config.Timestamps, Limits: d.config.Limits})
 	if err != nil {
 		return nil, err

@@ -213,7 +213,7 @@ func TestContainerReader(t *testing.T) {
 		got, err := v.AppendJSON(nil)
 		t.Errorf("got %s %v", got, err)
 	}
-	if s := v.Schema(); s == nil || s.Name != "Point" || s.Format != serde.Avro || !strings.Contains(s.Text, `"x"`) {
+	if s := v.Schema(); s == nil || s.Name != "Point" || s.Format != serde.Avro || !strings.Contains(s.Text, `"x"`) || s.Reader != reader {
 		t.Errorf("schema %+v", s)
 	}
 	stamp := `{"type":"long","logicalType":"timestamp-millis"}`

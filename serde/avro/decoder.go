@@ -102,7 +102,7 @@ func (c Config) route(pattern, text string, reader *Schema) (route, error) {
 	}
 	p, err := Compile(writer, Options{
 		Reader: reader, Timestamps: c.Timestamps, Limits: c.Limits,
-		Schema: &serde.Schema{Format: serde.Avro, Name: writer.Name, Text: text},
+		Schema: &serde.Schema{Format: serde.Avro, Name: writer.Name, Text: text, Reader: c.Reader},
 	})
 	return route{pattern: pattern, program: p}, err
 }

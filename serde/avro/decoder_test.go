@@ -121,4 +121,7 @@ func TestConfig(t *testing.T) {
 	if n, ok := v.Int64(); err != nil || !ok || n != 5 {
 		t.Errorf("got %d %v", n, err)
 	}
+	if s := v.Schema(); s.Reader != `["null",`+logical("long", "timestamp-millis")+`]` || s.Text != logical("long", "timestamp-millis") || d.Schemas()[0].Schema != s {
+		t.Errorf("schema %+v", s)
+	}
 }

@@ -58,6 +58,7 @@ type Field struct {
 	Aliases []string
 	Type    *Schema
 	Default []byte // JSON text; nil if there is none
+	Doc     string
 }
 
 // A Logical is one of Avro's logical types.
@@ -318,7 +319,7 @@ func (p *parser) record(s *Schema, v serde.Value, namespace string, depth int) e
 	s.Fields = make([]Field, 0, fields.Len())
 	seen := make(map[string]bool, fields.Len())
 	for e := range fields.Elements() {
-		f := Field{Name: text(e.Field("name"))}
+		f := Field{Name: text(e.Field("name")), Doc: text(e.Field("doc"))}
 		switch {
 		case e.Kind() != serde.Object || f.Name == "":
 			return fmt.Errorf("the record %.100q has a field without a name", s.Name)

@@ -92,7 +92,7 @@ func TestAssumedSchemaIsNeverGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := glue.DefaultConfig()
 		c.Assume.Schema = "trisp"
-		d, err := glue.New(t.Context(), c, memory{})
+		d, err := glue.Asking(t.Context(), c, memory{}.call)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,14 +44,6 @@ func (c Config) Open(ctx context.Context) (*Decoder, error) {
 	return d, nil
 }
 
-// New makes a Decoder that asks api. Of the settings by which AWS Glue is reached only the registry's name counts, for Assume.
-func New(ctx context.Context, c Config, api Getter) (*Decoder, error) {
-	if err := c.Validate(); err != nil {
-		return nil, connector.Fatal.Wrap(err)
-	}
-	return c.decoder(ctx, versions{api, c.asked(nil)})
-}
-
 func (c Config) decoder(ctx context.Context, from versions) (*Decoder, error) {
 	settings := c.settings()
 	plain, err := settings.PlainDecoder()

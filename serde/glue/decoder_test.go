@@ -15,11 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsglue "github.com/aws/aws-sdk-go-v2/service/glue"
-	"github.com/aws/aws-sdk-go-v2/service/glue/types"
-
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/awsjson"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/glue"
 	"github.com/millrace/millrace/serde/registry"
@@ -148,14 +145,18 @@ func number1(text string) string { return strings.TrimSuffix(text, ".0") }
 
 func quoted(s string) string { return `"` + s + `"` }
 
-// A memory is a registry without a network.
-type memory map[string]*awsglue.GetSchemaVersionOutput
+// A memory is a registry without a network: what it answers, by ids.
+type memory map[string][]byte
 
-func (m memory) GetSchemaVersion(_ context.Context, in *awsglue.GetSchemaVersionInput, _ ...func(*awsglue.Options)) (*awsglue.GetSchemaVersionOutput, error) {
-	if out := m[aws.ToString(in.SchemaVersionId)]; out != nil {
-		return out, nil
+func (m memory) call(_ context.Context, _ string, body, reply []byte) ([]byte, error) {
+	var q question
+	if err := json.Unmarshal(body, &q); err != nil {
+		return reply, err
 	}
-	return nil, &types.EntityNotFoundException{}
+	if answer := m[q.SchemaVersionID]; answer != nil {
+		return append(reply, answer...), nil
+	}
+	return reply, &awsjson.Answer{Status: http.StatusBadRequest, Code: "EntityNotFoundException"}
 }
 
 // inMemory is a decoder of the schemas of testdata.
@@ -163,13 +164,17 @@ func inMemory(t testing.TB) *glue.Decoder {
 	t.Helper()
 	m := memory{}
 	for format, schema := range map[string]string{"avro": "Vehicle", "json": "pings"} {
-		m[file(t, "glue-"+format+".schema-version-id")] = &awsglue.GetSchemaVersionOutput{
-			DataFormat: types.DataFormat(strings.ToUpper(format)), SchemaDefinition: aws.String(file(t, format+".schema-as-registered.txt")),
-			SchemaArn: aws.String("arn:aws:glue:eu-west-1:123456789012:schema/fleet/" + schema), VersionNumber: aws.Int64(1),
-			SchemaVersionId: aws.String(file(t, "glue-"+format+".schema-version-id")), Status: types.SchemaVersionStatusAvailable,
+		v := version{
+			id: file(t, "glue-"+format+".schema-version-id"), name: schema, format: strings.ToUpper(format),
+			text: file(t, format+".schema-as-registered.txt"), status: "AVAILABLE", number: 1,
 		}
+		answer, err := json.Marshal(v.answer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m[v.id] = answer
 	}
-	d, err := glue.New(t.Context(), glue.DefaultConfig(), m)
+	d, err := glue.Asking(t.Context(), glue.DefaultConfig(), m.call)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/klauspost/compress/zlib"
 
 	"github.com/millrace/millrace/connector"
@@ -40,6 +39,9 @@ const (
 	compressionZlib = "zlib"
 )
 
+// compatibilities are what AWS Glue knows (API reference, CreateSchema).
+var compatibilities = []string{"NONE", "DISABLED", "BACKWARD", "BACKWARD_ALL", "FORWARD", "FORWARD_ALL", "FULL", "FULL_ALL"}
+
 // maxDefinition is the longest definition that AWS Glue takes, in characters (AWS Glue endpoints and quotas, "Schema version size").
 const maxDefinition = 170_000
 
@@ -50,14 +52,10 @@ func DefaultEncoderConfig() EncoderConfig {
 
 // Validate checks the settings without a connection.
 func (c EncoderConfig) Validate() error {
-	var modes []string
-	for _, m := range types.Compatibility("").Values() {
-		modes = append(modes, string(m))
-	}
 	errs := []error{
 		c.Connection.validate(), checkName("schema", c.Schema, false),
 		registry.OneOf("format", c.Format, string(serde.Avro), string(serde.JSONSchema), string(serde.Protobuf)),
-		registry.OneOf("compression", c.Compression, compressionNone, compressionZlib), registry.OneOf("compatibility", c.Compatibility, modes...),
+		registry.OneOf("compression", c.Compression, compressionNone, compressionZlib), registry.OneOf("compatibility", c.Compatibility, compatibilities...),
 	}
 	switch {
 	case c.Definition == "":
@@ -81,11 +79,11 @@ func (c EncoderConfig) schema() *serde.Schema {
 
 // An Encoder writes values as AWS Glue's serializers do. It is safe for concurrent use. Close ends it.
 type Encoder struct {
-	topics     *registry.Cache[string]
-	message    string
-	compress   bool
-	deflaters  sync.Pool // of *deflater
-	closeExtra func() error
+	topics    *registry.Cache[string]
+	client    *Client
+	message   string
+	compress  bool
+	deflaters sync.Pool // of *deflater
 }
 
 var (
@@ -98,25 +96,11 @@ func (c EncoderConfig) Open(ctx context.Context) (*Encoder, error) {
 	if err := c.Validate(); err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	client, err := c.Connect(ctx)
+	client, err := c.connect(ctx, registerTimeout)
 	if err != nil {
 		return nil, err
 	}
-	e := c.encoder(client.versions, client.sdk)
-	e.closeExtra = client.Close
-	return e, nil
-}
-
-// NewEncoder makes an Encoder that asks api.
-func NewEncoder(c EncoderConfig, api Registrar) (*Encoder, error) {
-	if err := c.Validate(); err != nil {
-		return nil, connector.Fatal.Wrap(err)
-	}
-	return c.encoder(versions{api, c.asked(nil)}, api), nil
-}
-
-func (c EncoderConfig) encoder(from versions, api Registrar) *Encoder {
-	r := registrar{from, api, c}
+	r := registrar{client.versions, c}
 	return &Encoder{
 		topics: registry.NewCache(registry.Options[string]{
 			Lookup: r.lookup, Formats: registry.Formats{ValidateJSON: true}, CallTimeout: registerTimeout,
@@ -124,17 +108,14 @@ func (c EncoderConfig) encoder(from versions, api Registrar) *Encoder {
 			Topic:  func(topic string) string { return topic },
 			Denied: func(err error) error { return connector.Systemic.Errorf("%v: look at schema and definition", err) },
 		}),
-		message: c.Message, compress: c.Compression == compressionZlib,
-	}
+		message: c.Message, compress: c.Compression == compressionZlib, client: client,
+	}, nil
 }
 
 // Close ends the lookups that are under way.
 func (e *Encoder) Close() error {
 	e.topics.Close()
-	if e.closeExtra == nil {
-		return nil
-	}
-	return e.closeExtra()
+	return e.client.Close()
 }
 
 // Schemas are those that were found or registered so far.

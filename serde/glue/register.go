@@ -6,24 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsglue "github.com/aws/aws-sdk-go-v2/service/glue"
-	"github.com/aws/aws-sdk-go-v2/service/glue/types"
-
 	"github.com/millrace/millrace/connector"
+	"github.com/millrace/millrace/internal/awsjson"
 	"github.com/millrace/millrace/serde"
 	"github.com/millrace/millrace/serde/registry"
 )
-
-// A Registrar is what an Encoder calls of AWS Glue: *glue.Client of the AWS SDK is one. It must not retry by itself.
-type Registrar interface {
-	Getter
-	GetSchemaByDefinition(ctx context.Context, in *awsglue.GetSchemaByDefinitionInput, options ...func(*awsglue.Options)) (*awsglue.GetSchemaByDefinitionOutput, error)
-	RegisterSchemaVersion(ctx context.Context, in *awsglue.RegisterSchemaVersionInput, options ...func(*awsglue.Options)) (*awsglue.RegisterSchemaVersionOutput, error)
-	CreateSchema(ctx context.Context, in *awsglue.CreateSchemaInput, options ...func(*awsglue.Options)) (*awsglue.CreateSchemaOutput, error)
-}
-
-var _ Registrar = (*awsglue.Client)(nil)
 
 const (
 	registerTimeout = time.Minute            // of finding or registering a definition, with the check of its compatibility
@@ -33,7 +20,6 @@ const (
 // A registrar finds the version of a definition, and registers it if it may.
 type registrar struct {
 	versions
-	api    Registrar
 	config EncoderConfig
 }
 
@@ -45,8 +31,7 @@ func (r registrar) lookup(ctx context.Context, topic string) (*serde.Schema, err
 	if errors.Is(err, registry.ErrNotFound) {
 		if !r.config.Register {
 			// Without what it wraps: somebody has to register it.
-			_, _, text := said(err)
-			return nil, connector.Systemic.Errorf("%s doesn't have %s (%s): register it, or set register: true", r.place(), what, text)
+			return nil, connector.Systemic.Errorf("%s doesn't have %s (%s): register it, or set register: true", r.place(), what, said(awsjson.Refusal(err)))
 		}
 		id, err = r.register(ctx, name)
 	}
@@ -58,29 +43,33 @@ func (r registrar) lookup(ctx context.Context, topic string) (*serde.Schema, err
 
 // find is the id of the version that has the definition.
 func (r registrar) find(ctx context.Context, name, what string) (id string, err error) {
-	out, err := r.api.GetSchemaByDefinition(ctx, &awsglue.GetSchemaByDefinitionInput{SchemaId: r.schemaID(name), SchemaDefinition: &r.config.Definition})
+	out, err := ask[version](ctx, r.call, opDefinition, r.definition(name))
 	if err != nil {
 		return "", r.failure(opDefinition, what, err)
 	}
-	return aws.ToString(out.SchemaVersionId), nil
+	return out.ID, nil
+}
+
+func (r registrar) definition(name string) ofSchema {
+	return ofSchema{r.schema(name), r.config.Definition}
 }
 
 // register adds a version, to a schema that it creates if there is none.
 func (r registrar) register(ctx context.Context, name string) (id string, err error) {
 	what := fmt.Sprintf("schema %s in registry %s", name, r.registry)
-	out, err := r.api.RegisterSchemaVersion(ctx, &awsglue.RegisterSchemaVersionInput{SchemaId: r.schemaID(name), SchemaDefinition: &r.config.Definition})
+	out, err := ask[version](ctx, r.call, opRegister, r.definition(name))
 	if err == nil {
-		return aws.ToString(out.SchemaVersionId), nil
+		return out.ID, nil
 	}
 	if err = r.failure(opRegister, what, err); !errors.Is(err, registry.ErrNotFound) {
 		return "", err
 	}
-	made, err := r.api.CreateSchema(ctx, &awsglue.CreateSchemaInput{
-		RegistryId: &types.RegistryId{RegistryName: &r.registry}, SchemaName: &name, SchemaDefinition: &r.config.Definition,
-		DataFormat: types.DataFormat(r.config.Format), Compatibility: types.Compatibility(r.config.Compatibility),
+	out, err = ask[version](ctx, r.call, opCreate, newSchema{
+		RegistryID: registryID{r.registry}, SchemaName: name, SchemaDefinition: r.config.Definition,
+		DataFormat: r.config.Format, Compatibility: r.config.Compatibility,
 	})
 	if err == nil {
-		return aws.ToString(made.SchemaVersionId), nil
+		return out.ID, nil
 	}
 	if err = r.failure(opCreate, what, err); errors.Is(err, registry.ErrNotFound) {
 		return "", connector.Systemic.Errorf("%v (create the registry, or look at registry)", err)
@@ -91,17 +80,17 @@ func (r registrar) register(ctx context.Context, name string) (id string, err er
 // available is a version once AWS Glue has checked it.
 func (r registrar) available(ctx context.Context, id, what string) (*serde.Schema, error) {
 	for {
-		out, err := r.api.GetSchemaVersion(ctx, &awsglue.GetSchemaVersionInput{SchemaVersionId: &id})
+		out, err := ask[version](ctx, r.call, opVersion, byID{id})
 		switch {
 		case err != nil:
 			return nil, r.failure(opVersion, "schema version "+id, err)
-		case out.Status == types.SchemaVersionStatusFailure:
+		case out.Status == statusFailure:
 			return nil, connector.Systemic.Errorf("%s isn't compatible with the versions before: change definition, or the schema's compatibility", what)
-		case out.Status != types.SchemaVersionStatusPending:
-			if err := usable(out, what); err != nil {
+		case out.Status != statusPending:
+			if err := out.usable(what); err != nil {
 				return nil, err
 			}
-			return schemaOf(out), nil
+			return out.schema(), nil
 		}
 		select {
 		case <-ctx.Done():

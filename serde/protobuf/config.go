@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,7 @@ func (c Config) Validate() error {
 
 // message is the message type that the configuration names.
 func (c Config) message() (*Message, error) {
-	f, err := c.file()
+	f, text, err := c.file()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (c Config) message() (*Message, error) {
 	}
 	f = f.With(Options{
 		JSONNames: c.JSONNames, Timestamps: c.Timestamps, Nodes: c.Nodes,
-		Schema: &serde.Schema{Format: serde.Protobuf, Name: m.Name(), Text: c.Schema},
+		Schema: &serde.Schema{Format: serde.Protobuf, Name: m.Name(), Text: text},
 	})
 	if m, err = f.Message(m.Name()); err != nil {
 		return nil, err
@@ -70,23 +71,24 @@ func (c Config) message() (*Message, error) {
 	return m, err
 }
 
-func (c Config) file() (*File, error) {
+// file is the schema, and its text as ParseSchema takes it.
+func (c Config) file() (*File, string, error) {
 	if c.DescriptorSet == "" {
 		f, err := Parse(c.Schema)
 		if err != nil {
-			return nil, fmt.Errorf("%w (setting schema)", err)
+			return nil, "", fmt.Errorf("%w (setting schema)", err)
 		}
-		return f, nil
+		return f, c.Schema, nil
 	}
 	data, err := readFile(c.DescriptorSet)
 	if err != nil {
-		return nil, fmt.Errorf("protobuf: read descriptor_set: %w", err)
+		return nil, "", fmt.Errorf("protobuf: read descriptor_set: %w", err)
 	}
 	f, err := ParseDescriptorSet(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w (descriptor_set %s)", err, c.DescriptorSet)
+		return nil, "", fmt.Errorf("%w (descriptor_set %s)", err, c.DescriptorSet)
 	}
-	return f, nil
+	return f, base64.StdEncoding.EncodeToString(data), nil
 }
 
 // readFile reads a file, but not much more than a descriptor set may have.

@@ -57,8 +57,14 @@ func TestNew(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("got %s %v, want %s", got, err, want)
 		}
-		if s := v.Schema(); s == nil || s.Format != serde.Protobuf || s.Name == "" || s.Text != c.Schema {
-			t.Errorf("schema %+v", s)
+		s := v.Schema()
+		if s == nil || s.Format != serde.Protobuf || s.Name == "" || s.Type != s.Name || c.Schema != "" && s.Text != c.Schema {
+			t.Fatalf("schema %+v", s)
+		}
+		if f, err := protobuf.ParseSchema(s); err != nil {
+			t.Errorf("schema %+v: %v", s, err)
+		} else if _, err := f.Message(s.Type); err != nil {
+			t.Errorf("schema %+v: %v", s, err)
 		}
 	}
 	if _, err := protobuf.New(protobuf.Config{DescriptorSet: path + "x"}); err == nil || !strings.Contains(err.Error(), "read descriptor_set") {

@@ -38,7 +38,7 @@ func (m *Message) Decode(t *serde.Tape, data []byte) (serde.Value, error) {
 	if d == nil {
 		d = &decoder{}
 	}
-	v, err := d.decode(t, p, &m.options, data)
+	v, err := d.decode(t, p, m, data)
 	d.rest()
 	m.pool.Put(d)
 	if err != nil {
@@ -73,12 +73,12 @@ type slot struct{ first, last uint32 }
 // A run is the body of a message, or fields of one number that follow one another. next continues the field, 0 if nothing does.
 type run struct{ start, end, next uint32 }
 
-func (d *decoder) decode(t *serde.Tape, p *program, o *Options, data []byte) (serde.Value, error) {
-	nodes := o.Nodes
+func (d *decoder) decode(t *serde.Tape, p *program, m *Message, data []byte) (serde.Value, error) {
+	nodes := m.options.Nodes
 	if nodes <= 0 {
 		nodes = len(data) + baseNodes
 	}
-	d.src, d.epoch = data, o.Timestamps == Epoch
+	d.src, d.epoch = data, m.options.Timestamps == Epoch
 	d.runs = append(d.runs[:0], run{})
 	source := data
 	if p.textKeys {
@@ -88,7 +88,7 @@ func (d *decoder) decode(t *serde.Tape, p *program, o *Options, data []byte) (se
 	if err := d.message(serde.Name{}, p.root, run{end: uint32(len(data))}, 0); err != nil {
 		return serde.Value{}, err
 	}
-	v, err := d.w.Value(o.Schema)
+	v, err := d.w.Value(m.schema)
 	if err != nil {
 		return serde.Value{}, fmt.Errorf("%w (setting nodes)", err)
 	}

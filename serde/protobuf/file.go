@@ -28,7 +28,8 @@ type Options struct {
 	Timestamps Timestamps
 	// Nodes is how many scalars, arrays and objects a value may have; each takes 24 bytes. 0 is one per byte of the message and 16,384.
 	Nodes int
-	// Schema is what decoded values say that they were written with; nil for nothing.
+	// Schema is what decoded values say that they were written with, with the message's name as its Type; nil for nothing. All values of a Message
+	// share one.
 	Schema *serde.Schema
 }
 

@@ -3,6 +3,7 @@ package protobuf_test
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -263,10 +264,20 @@ func TestConcurrentFirstUse(t *testing.T) {
 }
 
 func TestSchemaOfValue(t *testing.T) {
-	s := &serde.Schema{Format: serde.Protobuf, Name: "n"}
+	s := &serde.Schema{Format: serde.Protobuf, Name: "n", ID: "7", Version: 3, Text: fleet}
 	m := message(t, fleet, "fleet.Alarm", protobuf.Options{Schema: s})
 	v, err := m.Decode(serde.NewTape(), []byte{})
-	if err != nil || v.Schema() != s {
-		t.Errorf("%v %v", v.Schema(), err)
+	want := *s
+	want.Type = "fleet.Alarm"
+	if err != nil || v.Schema() == nil || !reflect.DeepEqual(*v.Schema(), want) || s.Type != "" {
+		t.Fatalf("%+v %v", v.Schema(), err)
+	}
+	again, err := m.Decode(serde.NewTape(), []byte{})
+	if err != nil || again.Schema() != v.Schema() {
+		t.Errorf("the second value has another schema: %p, %p, %v", again.Schema(), v.Schema(), err)
+	}
+	m = message(t, fleet, "fleet.Alarm", protobuf.Options{Schema: v.Schema()})
+	if same, err := m.Decode(serde.NewTape(), []byte{}); err != nil || same.Schema() != v.Schema() {
+		t.Errorf("a schema that has the type was copied: %+v, %v", same.Schema(), err)
 	}
 }

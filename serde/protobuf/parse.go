@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -65,6 +66,17 @@ func Parse(text string, refs ...serde.Reference) (*File, error) {
 		return nil, fmt.Errorf("protobuf: parse the schema: %w", short(err))
 	}
 	return newFile(file), nil
+}
+
+// ParseSchema is Parse of the schema that a value was written with. The text of one that came from a descriptor set is that set in base64, which no text
+// of a .proto file is.
+func ParseSchema(s *serde.Schema) (*File, error) {
+	if set, err := base64.StdEncoding.DecodeString(s.Text); err == nil && len(set) > 0 {
+		if f, err := ParseDescriptorSet(set); err == nil {
+			return f, nil
+		}
+	}
+	return Parse(s.Text, s.References...)
 }
 
 // referenced are the texts of the references by their names.

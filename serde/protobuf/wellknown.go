@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/millrace/millrace/serde"
 )
 
@@ -18,6 +20,15 @@ const (
 	nanosOfMicro  = 1000
 	nanosOfSecond = 1_000_000_000
 )
+
+// WellKnown is the short name of the well-known type that messages are decoded as, "Timestamp" or "StringValue" say; "" if they become objects, as those
+// of most messages do, and of Any and FieldMask.
+func WellKnown(d protoreflect.MessageDescriptor) string {
+	if shapeOf(d) == asObject {
+		return ""
+	}
+	return string(d.Name())
+}
 
 // parts are the seconds and nanoseconds of a Timestamp or a Duration.
 func (d *decoder) parts(t *table, base int) (seconds, nanos int64, at int) {

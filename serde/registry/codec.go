@@ -34,7 +34,7 @@ func (o Formats) Validate() error {
 	return err
 }
 
-// Compile makes the Codec of a schema, which must not be changed from then on.
+// Compile makes the Codec of a schema, which must not be changed from then on. The codec's own Schema is a copy with the Reader where values are resolved to one.
 func (o Formats) Compile(s *serde.Schema) (*Codec, error) {
 	var (
 		f   format
@@ -42,6 +42,11 @@ func (o Formats) Compile(s *serde.Schema) (*Codec, error) {
 	)
 	switch s.Format {
 	case serde.Avro:
+		if o.Reader != "" {
+			resolved := *s
+			resolved.Reader = o.Reader
+			s = &resolved
+		}
 		f, err = o.avro(s)
 	case serde.JSONSchema:
 		f, err = o.json(s)

@@ -12,7 +12,6 @@ import (
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/awsjson"
 	"github.com/millrace/millrace/internal/rule"
-	"github.com/millrace/millrace/serde"
 )
 
 // A Sink writes items to a table. It is a connector.Loader, and is used by many goroutines at once.
@@ -170,7 +169,7 @@ const (
 var errTombstone = errors.New("the record is a tombstone; delete_when, or on_tombstone: delete or ignore, accepts it")
 
 func (s *Sink) action(b *connector.Batch, i int, r *connector.Record) (action, error) {
-	tombstone := r.Tombstone() && noValue(r)
+	tombstone := r.Deleted()
 	if s.deleteWhen != nil {
 		ok, err := s.deleteWhen.Bool(b, i)
 		switch {
@@ -191,12 +190,6 @@ func (s *Sink) action(b *connector.Batch, i int, r *connector.Record) (action, e
 	return actionNone, errTombstone
 }
 
-// noValue: no handler gave a tombstone a value.
-func noValue(r *connector.Record) bool {
-	k := r.Value.Kind()
-	return k == serde.Null || k == serde.Missing
-}
-
 // read makes the row of the i-th record.
 func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) error {
 	do, err := s.action(b, i, r)
@@ -213,13 +206,13 @@ func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) er
 	x := row{record: int32(i), offset: r.Offset, index: r.Index}
 	switch {
 	case s.guard == nil:
-		err = s.appendBatched(rs, &x, key, do, b, i)
+		err = s.appendBatched(rs, &x, key, keySize, do, b, i)
 	case do == actionDelete:
 		err = s.appendMarker(rs, &x, key, b, i)
 	case s.update != nil:
 		err = s.appendUpdate(rs, &x, key, keySize, b, i)
 	default:
-		err = s.appendPut(rs, &x, b, i)
+		err = s.appendPut(rs, &x, key, keySize, b, i)
 	}
 	if err != nil {
 		rs.text = rs.text[:begin]

@@ -13,14 +13,14 @@ const (
 )
 
 // appendBatched adds the part of a BatchWriteItem that writes or deletes the record's item.
-func (s *Sink) appendBatched(rs *rows, x *row, key span, do action, b *connector.Batch, i int) error {
+func (s *Sink) appendBatched(rs *rows, x *row, key span, keySize int, do action, b *connector.Batch, i int) error {
 	from := len(rs.text)
 	var text []byte
 	if do == actionDelete {
 		text = append(append(rs.text, `{"DeleteRequest":{"Key":{`...), rs.at(key)...)
 	} else {
 		var err error
-		if text, _, err = s.items.item(append(rs.text, `{"PutRequest":{"Item":{`...), b, i); err != nil {
+		if text, _, err = s.items.item(append(rs.text, `{"PutRequest":{"Item":{`...), rs.at(key), keySize, b, i); err != nil {
 			return err
 		}
 	}

@@ -80,13 +80,11 @@ func (e *itemEncoder) take(c Config) error {
 	return take("ttl.attribute", c.TTL.Attribute)
 }
 
-// item appends the i-th record's item as members of a JSON object, the key first, without braces. size is in bytes as DynamoDB counts, and
-// at most maxItemSize. Errors are permanent.
-func (e *itemEncoder) item(dst []byte, b *connector.Batch, i int) (out []byte, size int, err error) {
-	var t tally
-	if out, t.size, err = e.key(dst, b, i); err != nil {
-		return dst, 0, err
-	}
+// item appends the i-th record's item as members of a JSON object, without braces: first the record's key, which key made and which may lie in dst's memory,
+// with its size. size is in bytes as DynamoDB counts, and at most maxItemSize. Errors are permanent.
+func (e *itemEncoder) item(dst, key []byte, keySize int, b *connector.Batch, i int) (out []byte, size int, err error) {
+	t := tally{size: keySize}
+	out = append(dst, key...)
 	if e.object != nil {
 		if out, err = e.appendMembers(out, &t, b, i); err != nil {
 			return dst, 0, err

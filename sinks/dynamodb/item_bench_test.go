@@ -54,7 +54,7 @@ func benchmarkItem(b *testing.B, e *itemEncoder, record *connector.Batch) {
 	b.ReportAllocs()
 	dst := []byte(nil)
 	for b.Loop() {
-		out, _, err := e.item(dst[:0], record, 0)
+		out, _, err := whole(e, dst[:0], record, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func FuzzItem(f *testing.F) {
 			return
 		}
 		b := connector.NewBatch(connector.Source{}, []connector.Record{{Key: tape.String("k"), Value: v}}, nil)
-		out, size, err := e.item(nil, b, 0)
+		out, size, err := whole(e, nil, b, 0)
 		if err != nil {
 			if connector.ClassOf(err) != connector.Permanent || len(out) > 0 || fits(v) {
 				t.Fatalf("%q: %v (%s)", text, err, out)

@@ -69,7 +69,7 @@ func TestKeyOrderAndItem(t *testing.T) {
 	if want := `{"id":{"S":"x"},"at":{"N":"5"}`; err != nil || string(out) != want || size != 7 {
 		t.Errorf("%s, %d, %v; want %s", out, size, err, want)
 	}
-	if out, size, err = e.item([]byte("{"), b, 0); err != nil || string(out) != `{"id":{"S":"x"},"at":{"N":"5"}` || size != 7 {
+	if out, size, err = whole(e, []byte("{"), b, 0); err != nil || string(out) != `{"id":{"S":"x"},"at":{"N":"5"}` || size != 7 {
 		t.Errorf("%s, %d, %v", out, size, err)
 	}
 }

@@ -57,7 +57,7 @@ func TestNumbersRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		b := one(t, "k", `{"a":{"b":[`+test.in+`]}}`)
-		out, size, err := compiled(t, nil).item([]byte("x"), b, 0)
+		out, size, err := whole(compiled(t, nil), []byte("x"), b, 0)
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "item (value): attribute a.b[0] is the number") ||
 			connector.ClassOf(err) != connector.Permanent || string(out) != "x" || size != 0 {
 			t.Errorf("%.50s: %.100s, %d, %v; want %s", test.in, out, size, err, test.want)

@@ -28,13 +28,13 @@ func (s *Sink) stamp(rs *rows, b *connector.Batch, i int) (stamp, error) {
 }
 
 // appendPut adds the request that puts the record's item where it is newer than the stored one.
-func (s *Sink) appendPut(rs *rows, x *row, b *connector.Batch, i int) error {
+func (s *Sink) appendPut(rs *rows, x *row, key span, keySize int, b *connector.Batch, i int) error {
 	st, err := s.stamp(rs, b, i)
 	if err != nil {
 		return err
 	}
 	from := len(rs.text)
-	text, size, err := s.items.item(s.beginPut(rs.text), b, i)
+	text, size, err := s.items.item(s.beginPut(rs.text), rs.at(key), keySize, b, i)
 	if err != nil {
 		return err
 	}

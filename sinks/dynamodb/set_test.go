@@ -35,7 +35,7 @@ func TestSets(t *testing.T) {
 			} else if at.none != "" {
 				want += "," + at.none
 			}
-			out, size, err := e.item(nil, one(t, "k", fmt.Sprintf(at.value, test.value)), 0)
+			out, size, err := whole(e, nil, one(t, "k", fmt.Sprintf(at.value, test.value)), 0)
 			if err != nil || string(out) != want {
 				t.Errorf("%s: %s, %v; want %s", test.value, out, err, want)
 				continue
@@ -105,7 +105,7 @@ func TestSetsRefused(t *testing.T) {
 		{`{"tags":["` + strings.Repeat("x", maxItemSize+1) + `"]}`, "attribute tags has more than 409600 bytes"},
 	} {
 		e := compiled(t, func(c *Config) { c.Sets = []string{"tags", "a.tags"} })
-		out, _, err := e.item(nil, one(t, "k", test.value), 0)
+		out, _, err := whole(e, nil, one(t, "k", test.value), 0)
 		if err == nil || !strings.Contains(err.Error(), test.want) || connector.ClassOf(err) != connector.Permanent || len(out) > 0 {
 			t.Errorf("%.100s: %v; want %s", test.value, err, test.want)
 		}

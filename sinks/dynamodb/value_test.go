@@ -106,7 +106,7 @@ func TestNesting(t *testing.T) {
 		{nested(31, "1"), true}, {nested(32, "1"), false}, {nested(31, "null"), true}, {nested(30, "[]"), true}, {nested(31, "[]"), false}, {nested(31, "{}"), false},
 		{nested(40, `"x"`), false}, {nested(30, `{"a":1}`), true},
 	} {
-		_, _, err := e.item(nil, one(t, "k", test.value), 0)
+		_, _, err := whole(e, nil, one(t, "k", test.value), 0)
 		if (err == nil) != test.taken {
 			t.Errorf("%s: %v", test.value, err)
 		}
@@ -134,7 +134,7 @@ func TestItemSize(t *testing.T) {
 		{"long name", `{"text":"","` + fill(65_535) + `":"` + fill(maxItemSize-len("idktext")-65_535) + `"}`, ""},
 		{"2 MB", `{"text":"` + fill(2_000_000) + `"}`, "the item has 2000007 bytes or more"},
 	} {
-		out, size, err := e.item(nil, one(t, "k", test.value), 0)
+		out, size, err := whole(e, nil, one(t, "k", test.value), 0)
 		switch {
 		case test.want == "" && (err != nil || size != maxItemSize):
 			t.Errorf("%s: %d bytes, %v", test.name, size, err)

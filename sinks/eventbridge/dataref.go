@@ -87,7 +87,7 @@ func quotedName(path string) (name, rest string, err error) {
 func (p *part) of(b *connector.Batch, i int) serde.Value { return b.At(i).Value.Get(p.path) }
 
 // in reports whether the i-th record has a part to be kept in S3.
-func (p *part) in(b *connector.Batch, i int) bool { return !isNull(p.of(b, i)) }
+func (p *part) in(b *connector.Batch, i int) bool { return !p.of(b, i).IsNull() }
 
 // appendRef appends the members that stand for the part, as the open-source connector has them.
 func (p *part) appendRef(dst []byte, arn string) ([]byte, error) {

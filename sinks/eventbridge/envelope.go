@@ -186,11 +186,6 @@ func appendPlace(dst []byte, b *connector.Batch, r *connector.Record) []byte {
 	return strconv.AppendInt(dst, r.Timestamp, 10)
 }
 
-func isNull(v serde.Value) bool {
-	k := v.Kind()
-	return k == serde.Null || k == serde.Missing
-}
-
 // appendOrNull appends v as JSON, and a value that no decoder made as null.
 func appendOrNull(dst []byte, v serde.Value) ([]byte, error) {
 	if !v.Exists() {

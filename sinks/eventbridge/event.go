@@ -96,7 +96,7 @@ func (s *shape) offload(dst []byte, e *entry, b *connector.Batch, i int, arn str
 // An error is of class Permanent, and dst comes back as it was.
 func (s *shape) offloaded(dst []byte, b *connector.Batch, i int) (out []byte, ok bool, err error) {
 	v := s.envelope.part.of(b, i)
-	if isNull(v) {
+	if v.IsNull() {
 		return dst, false, nil
 	}
 	if !s.envelope.record { // nothing is put into S3 for a record that makes no event
@@ -164,7 +164,7 @@ func (s *shape) appendTrace(dst []byte, e *entry, r *connector.Record) []byte {
 	if s.trace == "" {
 		return dst
 	}
-	text := lastHeader(r, s.trace)
+	text, _ := r.Header(s.trace)
 	if len(text) == 0 || len(text) > maxTrace {
 		return dst
 	}

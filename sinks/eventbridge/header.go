@@ -12,16 +12,6 @@ import (
 	"github.com/millrace/millrace/serde"
 )
 
-// lastHeader is the value of the last header of a name, nil if there is none.
-func lastHeader(r *connector.Record, name string) []byte {
-	for i := len(r.Headers) - 1; i >= 0; i-- {
-		if r.Headers[i].Name == name {
-			return r.Headers[i].Value
-		}
-	}
-	return nil
-}
-
 // appendHeaders appends a record's headers in their order, as an array of objects of one member each: names may repeat.
 func appendHeaders(dst []byte, x *scratch, b *connector.Batch, r *connector.Record, guess bool) ([]byte, error) {
 	dst = append(dst, '[')

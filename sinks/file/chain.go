@@ -26,7 +26,7 @@ func (c Config) OpenChain(ctx context.Context) (chain.Place, error) {
 		return chain.Place{}, failure("open", c.Dir, c.Dir, err)
 	}
 	s := &place{&store{dir: c.Dir, root: root, disk: systemDisk{}}}
-	p := chain.Place{Store: s, Name: o.Place, Prefix: o.Prefix, Chain: o.Chain, Unique: o.Unique, Data: staging.Prefix("", c.Path), Close: s.Close}
+	p := chain.Place{Store: s, Name: o.Place, Prefix: o.Prefix, Chain: o.Chain, Unique: o.Path.Unique, Data: staging.Prefix("", c.Path), Close: s.Close}
 	if p.Data != "" {
 		p.Data += "/"
 	}

@@ -1,4 +1,4 @@
-// Package file is the sink that writes records to files below a folder, one line each. A dead
+// Package file is the sink that writes records to files below a folder: JSON lines, Parquet, Avro, CSV or raw text. A dead
 // letter that writes files lies beside it.
 //
 // Guarantee: every record is in the files exactly once, whatever breaks, and in the partition's order inside each file; files

@@ -23,15 +23,8 @@ type Config struct {
 	// a missing, null or empty value. A path that ends in / gets {topic}+{partition}+{position:%010d}. The number of the link
 	// and eight random hex digits follow, unless path itself holds {position}, and then the extension.
 	Path string `yaml:"path" kind:"template"`
-	// Which time {time:...} in path shows.
-	Time Time `yaml:"time"`
-	// Format of a line: json (the value as JSON, null for a tombstone) or raw (texts and bytes as they are,
-	// other values as JSON, an empty line for a tombstone; a text with a newline goes to the dead letter).
-	Format string `yaml:"format"`
-	// Compression of the files: none, gzip or zstd.
-	Compression string `yaml:"compression"`
-	// 1 to 9 for gzip, 1 to 22 for zstd; 0 is 5 for gzip and 1, the fastest, for zstd.
-	CompressionLevel int `yaml:"compression_level"`
+	Naming
+	Content
 	// When files are closed.
 	Rotate Rotate `yaml:"rotate"`
 	// How many files one partition writes at a time. Where path leads to
@@ -44,8 +37,22 @@ type Config struct {
 	Chain string `yaml:"chain"`
 }
 
-// Time says which time {time:...} shows.
-type Time = staging.Time
+// What files hold.
+type (
+	Content = staging.Content // format and all that belongs to it
+	Format  = staging.Format
+	Raw     = staging.Raw
+	Parquet = staging.Parquet
+	Avro    = lines.AvroConfig
+	CSV     = lines.CSVConfig
+)
+
+// What files are called.
+type (
+	Naming = staging.Naming
+	Time   = staging.Time // which time {time:...} shows
+	Late   = staging.Late // what becomes of records whose time is far from their timestamp
+)
 
 // Rotate says when files are closed.
 type Rotate = staging.Rotate
@@ -54,9 +61,8 @@ type Rotate = staging.Rotate
 func DefaultConfig() Config {
 	return Config{
 		Path:         "{topic}/partition={partition}/",
-		Time:         staging.DefaultTime(),
-		Format:       "json",
-		Compression:  "gzip",
+		Naming:       staging.DefaultNaming(),
+		Content:      staging.DefaultContent(),
 		Rotate:       staging.DefaultRotate(),
 		MaxOpenFiles: 1000,
 		Chain:        staging.DefaultChain,
@@ -87,21 +93,17 @@ func (c Config) compile() (staging.Options, error) {
 	if err := errors.Join(c.Rotate.Validate(), staging.CheckLinks(c.Prefix, c.Chain)); err != nil {
 		return none, err
 	}
-	path, unique, err := staging.CompilePath(c.Path, c.Time)
+	path, err := staging.CompilePath(c.Path, c.Naming)
 	if err != nil {
 		return none, err
 	}
-	format, err := lines.ParseFormat(c.Format)
+	format, err := c.Encoding()
 	if err != nil {
-		return none, fmt.Errorf("format: %w", err)
-	}
-	codec, err := lines.NewCodec(lines.Compression(c.Compression), c.CompressionLevel)
-	if err != nil {
-		return none, fmt.Errorf("compression: %w", err)
+		return none, err
 	}
 	return staging.Options{
 		Place: c.Dir, Prefix: staging.Prefix(c.Prefix, c.Path), Chain: c.Chain,
-		Path: path, Unique: unique, Extension: format.Extension() + codec.Extension(), Format: format, Codec: codec,
+		Path: path, Format: c.Extended(format),
 		Rotation: c.Rotate.Rotation(), MaxOpen: c.MaxOpenFiles, MaxKey: template.MaxPath, MaxName: template.MaxSegment,
 	}, nil
 }
@@ -125,5 +127,8 @@ func (c Config) open(ctx context.Context, d disk) (*Sink, error) {
 		return nil, err
 	}
 	o.Store = store
+	if err := c.Fill(&o, nil); err != nil {
+		return nil, connector.Fatal.Wrap(err)
+	}
 	return &Sink{staging.New(o)}, nil
 }

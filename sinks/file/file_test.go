@@ -349,7 +349,7 @@ func TestConformance(t *testing.T) {
 		"gzip":          func(*Config) {},
 		"zstd":          func(c *Config) { c.Compression, c.Path = "zstd", "{topic}/{key}" },
 		"few":           func(c *Config) { c.Compression, c.Rotate.Records, c.MaxOpenFiles = "none", 3, 2 },
-		"raw, one path": func(c *Config) { c.Format, c.Path = "raw", "{topic}/" },
+		"raw, one path": func(c *Config) { c.Format.Raw, c.Path = new(Raw), "{topic}/" },
 		"time":          func(c *Config) { c.Path, c.Time.From = "{time:yyyy}/{value.key}/", "value.seq" },
 	} {
 		var bad map[string]sinktest.Raw
@@ -413,7 +413,7 @@ func TestNames(t *testing.T) {
 		{func(c *Config) {}, "cars/partition=0/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path = "" }, "cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path, c.Compression = "{topic}", "zstd" }, "cars-X.json.zst"},
-		{func(c *Config) { c.Path, c.Compression, c.Format = "a/{position}/b", "none", "raw" }, "a/12/b.txt"},
+		{func(c *Config) { c.Path, c.Compression, c.Format.Raw = "a/{position}/b", "none", new(Raw) }, "a/12/b.txt"},
 		{func(c *Config) { c.Path = "dt={time:yyyy-MM-dd}/hour={time:HH}/" }, "dt=2026-03-01/hour=09/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path, c.Time = "{time:yyyy/MM}/", Time{From: "value.at", Zone: "Asia/Seoul"} }, "2024/01/cars+0+0000000012-X.json.gz"},
 		{func(c *Config) { c.Path = "{value.city}/{header.none}/{key}/" }, "__null__/__null__/k/cars+0+0000000012-X.json.gz"},
@@ -484,7 +484,7 @@ func TestBadFirstRecord(t *testing.T) {
 	if _, err := g.Add(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Err(0); connector.ClassOf(err) != connector.Permanent || !strings.Contains(fmt.Sprint(err), "write the value as a line of format json") {
+	if err := b.Err(0); connector.ClassOf(err) != connector.Permanent || !strings.Contains(fmt.Sprint(err), "write the value as a row of format json") {
 		t.Errorf("class %v: %v", connector.ClassOf(err), err)
 	}
 	commit(t, g, 8)
@@ -914,27 +914,27 @@ func TestContextEnds(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"dir is missing":                    func(c *Config) { c.Dir = "" },
-		"NUL":                               func(c *Config) { c.Dir = "a\x00b" },
-		"path: there is no {tipoc}":         func(c *Config) { c.Path = "{tipoc}" },
-		"path: a path can't hold ..":        func(c *Config) { c.Path = "../{topic}" },
-		"path: a path begins with a name":   func(c *Config) { c.Path = "/{topic}" },
-		"path can't begin with .millrace":   func(c *Config) { c.Path = ".millrace-{key}/" },
-		"path can't hold a folder _mill":    func(c *Config) { c.Path = "a/_millrace/{key}" },
-		"prefix can't begin with .millrace": func(c *Config) { c.Prefix = ".millrace-tmp" },
-		`prefix "a/../b": it can't hold ..`: func(c *Config) { c.Prefix = "a/../b" },
-		"chain is empty":                    func(c *Config) { c.Chain = "" },
-		`chain is "a/b"`:                    func(c *Config) { c.Chain = "a/b" },
-		"rotate.seal_after is -1s":          func(c *Config) { c.Rotate.SealAfter = connector.Duration(-time.Second) },
-		"no time zone":                      func(c *Config) { c.Time.Zone = "Nowhere" },
-		"a time comes from timestamp, wall": func(c *Config) { c.Time.From = "yesterday" },
-		"json, raw":                         func(c *Config) { c.Format = "csv" },
-		"none, gzip, zstd":                  func(c *Config) { c.Compression = "lz4" },
-		"no level 12":                       func(c *Config) { c.CompressionLevel = 12 },
-		"rotate.size is 0B":                 func(c *Config) { c.Rotate.Size = 0 },
-		"rotate.age is 0s":                  func(c *Config) { c.Rotate.Age = 0 },
-		"rotate.records is -1":              func(c *Config) { c.Rotate.Records = -1 },
-		"max_open_files is 0":               func(c *Config) { c.MaxOpenFiles = 0 },
+		"dir is missing":                     func(c *Config) { c.Dir = "" },
+		"NUL":                                func(c *Config) { c.Dir = "a\x00b" },
+		"path: there is no {tipoc}":          func(c *Config) { c.Path = "{tipoc}" },
+		"path: a path can't hold ..":         func(c *Config) { c.Path = "../{topic}" },
+		"path: a path begins with a name":    func(c *Config) { c.Path = "/{topic}" },
+		"path can't begin with .millrace":    func(c *Config) { c.Path = ".millrace-{key}/" },
+		"path: it can't hold a folder _mill": func(c *Config) { c.Path = "a/_millrace/{key}" },
+		"prefix can't begin with .millrace":  func(c *Config) { c.Prefix = ".millrace-tmp" },
+		`prefix "a/../b": it can't hold ..`:  func(c *Config) { c.Prefix = "a/../b" },
+		"chain is empty":                     func(c *Config) { c.Chain = "" },
+		`chain is "a/b"`:                     func(c *Config) { c.Chain = "a/b" },
+		"rotate.seal_after is -1s":           func(c *Config) { c.Rotate.SealAfter = connector.Duration(-time.Second) },
+		"no time zone":                       func(c *Config) { c.Time.Zone = "Nowhere" },
+		"a time comes from timestamp, wall":  func(c *Config) { c.Time.From = "yesterday" },
+		"separator is for format raw":        func(c *Config) { c.Separator = "|" },
+		"none, gzip, zstd":                   func(c *Config) { c.Compression = "lz4" },
+		"no level 12":                        func(c *Config) { c.CompressionLevel = 12 },
+		"rotate.size is 0B":                  func(c *Config) { c.Rotate.Size = 0 },
+		"rotate.age is 0s":                   func(c *Config) { c.Rotate.Age = 0 },
+		"rotate.records is -1":               func(c *Config) { c.Rotate.Records = -1 },
+		"max_open_files is 0":                func(c *Config) { c.MaxOpenFiles = 0 },
 	} {
 		c := DefaultConfig()
 		c.Dir = "/somewhere"

@@ -262,6 +262,11 @@ func (s *store) Put(ctx context.Context, key string, body []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return s.temporary(key, body, func(temp string) error { return s.link(temp, key) })
+}
+
+// temporary writes and syncs a temporary file with what key shall hold, for use to put in its place. It is gone afterwards.
+func (s *store) temporary(key string, body []byte, use func(temp string) error) error {
 	temp := shortLived()
 	defer func() { _ = s.root.Remove(temp) }() // what stays is swept
 	f, err := s.root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -274,7 +279,7 @@ func (s *store) Put(ctx context.Context, key string, body []byte) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return s.failure("write", key, err)
 	}
-	return s.link(temp, key)
+	return use(temp)
 }
 
 func (s *store) missing(key string) error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/internal/chain"
+	"github.com/millrace/millrace/internal/failpoint"
 )
 
 // An upload is a temporary file. Its id is its name, HASH-SEQ-RANDOM: 16 hex digits of the SHA-256 of its links' folder, the
@@ -105,6 +106,7 @@ func (s *store) Seal(ctx context.Context, o *chain.Object) error {
 	if err := s.disk.sync(f); err != nil {
 		return connector.Lost.Wrap(s.failure("sync", path.Join(tempDir, o.Upload), err))
 	}
+	failpoint.Here("disk.synced")
 	if err := s.syncFolder(tempDir); err != nil {
 		return connector.Lost.Wrap(err)
 	}
@@ -123,6 +125,7 @@ func (s *store) Complete(ctx context.Context, o *chain.Object, _ bool) error {
 	if err := s.link(name, o.Key); err != nil {
 		return err
 	}
+	failpoint.Here("disk.named")
 	_ = s.root.Remove(name) // what stays is a second name of a file that is complete; Uploads finds it
 	return nil
 }
@@ -138,6 +141,7 @@ func (s *store) link(from, key string) error {
 		err = s.disk.link(s.root, from, key)
 	}
 	if err == nil {
+		failpoint.Here("disk.linked")
 		return s.settle(key)
 	}
 	if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/connector"
-	"github.com/millrace/millrace/serde"
 )
 
 // A rows is what one Load writes: for each set, the last row of each member. Its memory is reused by later Loads.
@@ -66,7 +65,7 @@ func (rs *rows) reset(n int) {
 // read makes the row of the i-th record.
 func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) error {
 	remove := false
-	if r.Tombstone() && noValue(r) {
+	if r.Deleted() {
 		switch s.onTombstone {
 		case tombstoneIgnore:
 			return nil
@@ -110,12 +109,6 @@ func (s *Sink) read(rs *rows, b *connector.Batch, i int, r *connector.Record) er
 	rs.setOf[i] = x.set
 	rs.put(s.seed, x)
 	return nil
-}
-
-// noValue: no handler gave a tombstone a value.
-func noValue(r *connector.Record) bool {
-	k := r.Value.Kind()
-	return k == serde.Null || k == serde.Missing
 }
 
 var errTombstone = errors.New("the record is a tombstone and has no position; on_tombstone: remove or ignore accepts it")

@@ -40,13 +40,13 @@ func TestValidate(t *testing.T) {
 		"seal":             {func(c *Config) { c.Rotate.SealAfter = -1 }, "rotate.seal_after"},
 		"open files":       {func(c *Config) { c.MaxOpenFiles = 0 }, "max_open_files"},
 
-		"format":               {func(c *Config) { c.Format = "csv" }, "format: "},
+		"format":               {func(c *Config) { c.Format.Parquet = &Parquet{Compression: "lz4"} }, "format.parquet: "},
 		"json and separator":   {func(c *Config) { c.Separator = "|" }, "separator is for format raw"},
 		"json and length":      {func(c *Config) { c.LengthPrefix = 4 }, "length_prefix is for format raw"},
-		"other length":         {func(c *Config) { c.Format, c.LengthPrefix = "raw", 8 }, "length_prefix is 8"},
-		"length and separator": {func(c *Config) { c.Format, c.LengthPrefix, c.Separator = "raw", 4, "|" }, "can't both"},
-		"no separator":         {func(c *Config) { c.Format = "raw" }, ""},
-		"raw and separator":    {func(c *Config) { c.Format, c.Separator = "raw", "\x00" }, ""},
+		"other length":         {func(c *Config) { c.Format.Raw, c.LengthPrefix = new(Raw), 8 }, "length_prefix is 8"},
+		"length and separator": {func(c *Config) { c.Format.Raw, c.LengthPrefix, c.Separator = new(Raw), 4, "|" }, "can't both"},
+		"no separator":         {func(c *Config) { c.Format.Raw = new(Raw) }, ""},
+		"raw and separator":    {func(c *Config) { c.Format.Raw, c.Separator = new(Raw), "\x00" }, ""},
 		"compression":          {func(c *Config) { c.Compression = "lz4" }, "compression: "},
 		"level":                {func(c *Config) { c.Compression, c.CompressionLevel = "snappy", 1 }, "compression: "},
 
@@ -99,9 +99,9 @@ func tags(n int) map[string]string {
 // Several mistakes are told at once.
 func TestValidateTellsAll(t *testing.T) {
 	c := DefaultConfig()
-	c.ACL, c.Format, c.Chain = "x", "y", ""
+	c.ACL, c.Separator, c.Chain = "x", "y", ""
 	err := c.Validate()
-	for _, want := range []string{"bucket", "acl", "format", "chain"} {
+	for _, want := range []string{"bucket", "acl", "separator", "chain"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v doesn't say %q", err, want)
 		}
@@ -110,25 +110,29 @@ func TestValidateTellsAll(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	c := DefaultConfig()
-	c.Bucket, c.Path, c.Format, c.LengthPrefix, c.Compression = "lake", "telemetry/{topic}/", "raw", 4, "snappy"
+	c.Bucket, c.Path, c.Format.Raw, c.LengthPrefix, c.Compression = "lake", "telemetry/{topic}/", new(Raw), 4, "snappy"
 	o, err := c.options()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Place != "s3://lake" || o.Prefix != "telemetry" || o.Chain != "main" || !o.Unique || o.Extension != ".bin.sz" || o.Format != lines.RawLengths ||
+	if o.Place != "s3://lake" || o.Prefix != "telemetry" || o.Chain != "main" || !o.Path.Unique || o.Format.Extension != ".bin.sz" || o.Format.Name != string(lines.RawLengths) ||
 		o.PartSize != 5<<20 || o.MaxKey != 1024 || o.MaxOpen != 1000 || o.Rotation.Size != 128<<20 || o.Rotation.Seal == 0 || !o.Rotation.Adaptive {
 		t.Errorf("options %+v", o)
 	}
 	c.Path, c.Prefix = "topics/{topic}/partition=0/{topic}+0+{position:%010d}", "/"
-	if o, err = c.options(); err != nil || o.Unique || o.Prefix != "" {
+	if o, err = c.options(); err != nil || o.Path.Unique || o.Prefix != "" {
 		t.Errorf("options %+v, %v", o, err)
 	}
-	for change, want := range map[*Config]lines.Format{
-		{}: lines.JSON, {Format: "json"}: lines.JSON, {Format: "raw"}: lines.Raw, {Format: "raw", Separator: "\n"}: lines.Raw,
-		{Format: "raw", Separator: "||"}: lines.RawSeparated("||"), {Format: "raw", LengthPrefix: 4}: lines.RawLengths,
-	} {
-		if got, err := change.format(); got != want || err != nil {
-			t.Errorf("format %q, separator %q, length_prefix %d: %q, %v", change.Format, change.Separator, change.LengthPrefix, got, err)
+	raw := DefaultConfig().Content
+	raw.Format.Raw = new(Raw)
+	separated, prefixed := raw, raw
+	separated.Separator, prefixed.LengthPrefix = "||", 4
+	for _, test := range []struct {
+		content Content
+		want    lines.Format
+	}{{DefaultConfig().Content, lines.JSON}, {raw, lines.Raw}, {separated, lines.RawSeparated("||")}, {prefixed, lines.RawLengths}} {
+		if got, err := test.content.Encoding(); got.Name != string(test.want) || err != nil {
+			t.Errorf("%+v: %q, %v", test.content, got.Name, err)
 		}
 	}
 	for path, want := range map[string]string{
@@ -141,13 +145,17 @@ func TestOptions(t *testing.T) {
 }
 
 func TestContentTypes(t *testing.T) {
-	for _, c := range []struct{ format, compression, want string }{
-		{"json", "none", "application/x-ndjson"}, {"raw", "none", "application/octet-stream"}, {"json", "gzip", "application/gzip"},
-		{"json", "zstd", "application/zstd"}, {"raw", "snappy", "application/x-snappy-framed"},
+	for _, c := range []struct {
+		format            Format
+		compression, want string
+	}{
+		{Format{}, "none", "application/x-ndjson"}, {Format{Raw: new(Raw)}, "none", "application/octet-stream"},
+		{Format{}, "", "application/gzip"}, {Format{}, "zstd", "application/zstd"},
+		{Format{Raw: new(Raw)}, "snappy", "application/x-snappy-framed"}, {Format{Parquet: new(Parquet)}, "", "application/vnd.apache.parquet"},
 	} {
 		s := openStore(t, config("http://localhost:1", func(f *Config) { f.Format, f.Compression = c.format, c.compression }))
 		if s.contentType != c.want {
-			t.Errorf("%s, %s: %s", c.format, c.compression, s.contentType)
+			t.Errorf("%+v, %s: %s", c.format, c.compression, s.contentType)
 		}
 	}
 }

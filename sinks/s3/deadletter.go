@@ -63,7 +63,7 @@ func (c DeadLetterConfig) compile() (*DeadLetter, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &DeadLetter{path: path, codec: codec, extension: ".jsonl" + codec.Extension(), contentType: contentType(c.Compression, "application/x-ndjson")}, nil
+	return &DeadLetter{path: path, codec: codec, extension: ".jsonl" + codec.Extension(), contentType: codec.ContentType("application/x-ndjson")}, nil
 }
 
 // A DeadLetter puts the failures of a call into an object of its own, one line of JSON each. It is safe for concurrent use.
@@ -113,7 +113,7 @@ func (d *DeadLetter) Bury(ctx context.Context, fs []connector.Failure) error {
 	}
 	for _, e := range envelopes {
 		body := d.codec.Append(nil, e.lines.Bytes())
-		if err := d.bucket.Send(ctx, e.key, body, d.contentType, false); err != nil {
+		if err := d.bucket.Send(ctx, e.key, body, d.contentType, bucket.Condition{}); err != nil {
 			return d.bucket.Failure(opBury, e.key, err)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package s3 is the sink that writes records to objects of a bucket, one line each or with their lengths. A dead
+// Package s3 is the sink that writes records to objects of a bucket: JSON lines, Parquet, Avro, CSV or raw bytes. A dead
 // letter that writes objects lies beside it.
 //
 // Guarantee: every record is in the bucket exactly once, in the partition's order inside each object, whatever crashes. An

@@ -145,12 +145,18 @@ func (d *double) do(q *request, header http.Header) *reply {
 	a := &reply{}
 	switch q.op {
 	case "PutObject":
-		if d.objects[q.key] != nil && once {
+		o, match := d.objects[q.key], q.header.Get("If-Match")
+		if o != nil && once || o != nil && match != "" && match != etag(o.body) {
 			*a = taken
 			return a
 		}
-		d.objects[q.key] = &thing{key: q.key, header: q.header, body: []byte(q.body)}
-		header.Set("ETag", `"e"`)
+		if o == nil && match != "" {
+			*a = noSuchKey
+			return a
+		}
+		o = &thing{key: q.key, header: q.header, body: []byte(q.body)}
+		d.objects[q.key] = o
+		header.Set("ETag", etag(o.body))
 	case "GetObject", "HeadObject":
 		o := d.objects[q.key]
 		if o == nil {
@@ -166,6 +172,7 @@ func (d *double) do(q *request, header http.Header) *reply {
 			}
 		}
 		header.Set("Content-Length", strconv.Itoa(len(o.body)))
+		header.Set("ETag", etag(o.body))
 		a.body = string(o.body)
 	case "ListObjectsV2":
 		a.body = d.list(q.query)
@@ -202,6 +209,9 @@ func (d *double) do(q *request, header http.Header) *reply {
 	}
 	return a
 }
+
+// etag is that of an object that wasn't uploaded in parts.
+func etag(body []byte) string { return fmt.Sprintf("%q", bucket.CRC(body)) }
 
 func (d *double) complete(q *request, id string, once bool) *reply {
 	u := d.uploads[id]
@@ -305,7 +315,11 @@ func config(endpoint string, change ...func(*Config)) Config {
 
 func openStore(t testing.TB, c Config) *store {
 	t.Helper()
-	s, err := c.open(t.Context())
+	format, err := c.Encoding()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.open(t.Context(), format.ContentType)
 	if err != nil {
 		t.Fatal(err)
 	}

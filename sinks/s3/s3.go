@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/internal/chain"
 	"github.com/millrace/millrace/internal/lines"
 	"github.com/millrace/millrace/internal/staging"
+	"github.com/millrace/millrace/internal/table"
 	"github.com/millrace/millrace/internal/template"
 )
 
@@ -31,19 +32,10 @@ type Config struct {
 	// a missing, null or empty value. A path that ends in / gets the name {topic}+{partition}+{position:%010d}. Keys end in a number and eight
 	// random hex digits, unless path has {position} in a name of its own.
 	Path string `yaml:"path" kind:"template"`
-	// Which time {time:...} in path shows.
-	Time Time `yaml:"time"`
-	// Format of a row: json (the value as JSON, null for a tombstone) or raw (texts and bytes as they are,
-	// other values as JSON, nothing for a tombstone).
-	Format string `yaml:"format"`
-	// What stands behind each row of format raw. Empty: a newline. A value that holds it goes to the dead letter.
-	Separator string `yaml:"separator"`
-	// With 4, the length of each row of format raw stands before it instead, in four bytes, big-endian.
-	LengthPrefix int `yaml:"length_prefix"`
-	// Compression of the objects: none, gzip, zstd or snappy (its framing format).
-	Compression string `yaml:"compression"`
-	// 1 to 9 for gzip, 1 to 22 for zstd; 0 is 5 for gzip and 1, the fastest, for zstd.
-	CompressionLevel int `yaml:"compression_level"`
+	Naming
+	Content
+	// The data catalog that is told of the objects, before they can be seen: a table, its columns and partitions.
+	Catalog Catalog `yaml:"catalog" oneof:"none"`
 	// When objects are closed.
 	Rotate Rotate `yaml:"rotate"`
 	// How many objects one partition writes at a time. Where path leads to
@@ -60,8 +52,22 @@ type Config struct {
 	RangeTags bool `yaml:"range_tags"`
 }
 
-// Time says which time {time:...} shows.
-type Time = staging.Time
+// What objects hold.
+type (
+	Content = staging.Content // format and all that belongs to it
+	Format  = staging.Format
+	Raw     = staging.Raw
+	Parquet = staging.Parquet
+	Avro    = lines.AvroConfig
+	CSV     = lines.CSVConfig
+)
+
+// What objects are called.
+type (
+	Naming = staging.Naming
+	Time   = staging.Time // which time {time:...} shows
+	Late   = staging.Late // what becomes of records whose time is far from their timestamp
+)
 
 // Rotate says when objects are closed.
 type Rotate = staging.Rotate
@@ -72,9 +78,8 @@ func DefaultConfig() Config {
 		Connection:   bucket.DefaultConnection(),
 		Chain:        staging.DefaultChain,
 		Path:         "{topic}/partition={partition}/",
-		Time:         staging.DefaultTime(),
-		Format:       "json",
-		Compression:  "gzip",
+		Naming:       staging.DefaultNaming(),
+		Content:      staging.DefaultContent(),
 		Rotate:       staging.DefaultRotate(),
 		MaxOpenFiles: 1000,
 		PartSize:     minPart,
@@ -100,26 +105,21 @@ func (c Config) Validate() error {
 func (c Config) options() (o staging.Options, err error) {
 	errs := []error{
 		c.Connection.Validate(), staging.CheckLinks(c.Prefix, c.Chain), c.Rotate.Validate(), c.validateParts(), c.validateTags(),
-		validateClass(c.StorageClass),
+		validateClass(c.StorageClass), c.validateCatalog(),
 	}
 	if c.MaxOpenFiles < 1 {
 		errs = append(errs, fmt.Errorf("max_open_files is %d; it must be 1 or more", c.MaxOpenFiles))
 	}
-	path, unique, err := staging.CompilePath(c.Path, c.Time)
+	path, err := staging.CompilePath(c.Path, c.Naming)
 	errs = append(errs, err)
-	format, err := c.format()
+	format, err := c.Encoding()
 	errs = append(errs, err)
-	codec, err := lines.NewCodec(lines.Compression(c.Compression), c.CompressionLevel)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("compression: %w", err))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return staging.Options{}, err
 	}
 	return staging.Options{
 		Place: c.Place(), Prefix: staging.Prefix(c.Prefix, c.Path), Chain: c.Chain,
-		Path: path, Unique: unique, Extension: format.Extension() + codec.Extension(),
-		Format: format, Codec: codec,
+		Path: path, Format: c.Extended(format),
 		Rotation: c.Rotate.Rotation(), MaxOpen: c.MaxOpenFiles, PartSize: int64(c.PartSize),
 		MaxKey: maxKey, MaxName: template.MaxSegment, // S3 has no longest name, but file systems that objects are copied to have
 	}, nil
@@ -153,39 +153,31 @@ func validateClass(class string) error {
 	return fmt.Errorf("storage_class is %q; it must be one of %s", class, strings.Join(names, ", "))
 }
 
-func (c Config) format() (lines.Format, error) {
-	f, err := lines.ParseFormat(c.Format)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("format: %w", err)
-	case c.LengthPrefix != 0 && c.LengthPrefix != 4:
-		return "", fmt.Errorf("length_prefix is %d; it can be 4, or 0 for none", c.LengthPrefix)
-	case c.LengthPrefix != 0 && c.Separator != "":
-		return "", errors.New("separator and length_prefix can't both be set")
-	case f != lines.Raw && c.LengthPrefix != 0:
-		return "", fmt.Errorf("length_prefix is for format raw, not %s", f)
-	case f != lines.Raw && c.Separator != "":
-		return "", fmt.Errorf("separator is for format raw, not %s", f)
-	case c.LengthPrefix != 0:
-		return lines.RawLengths, nil
-	case c.Separator != "":
-		return lines.RawSeparated(c.Separator), nil
-	}
-	return f, nil
-}
-
 // Open connects: it makes the client and finds credentials, but asks the bucket nothing yet. Close ends the stager.
 func (c Config) Open(ctx context.Context) (*staging.Stager, error) {
 	o, err := c.options()
 	if err != nil {
 		return nil, connector.Fatal.Wrap(err)
 	}
-	s, err := c.open(ctx)
+	s, err := c.open(ctx, o.Format.ContentType)
 	if err != nil {
 		return nil, err
 	}
 	s.tagFound = c.RangeTags
 	o.Store, o.Inspect = s, lifecycle{s, o.Prefix, o.Chain, dataPrefix(c.Path)}.inspect
+	var columns func(context.Context, string) (*table.Schema, error)
+	if c.Catalog.Glue != nil {
+		k, err := c.openKeeper(ctx, o.Path.Text())
+		if err != nil {
+			_ = s.Close() // it says nothing
+			return nil, err
+		}
+		o.Announce, columns, s.besides = k.announce, k.columns, k.catalog
+	}
+	if err := c.Fill(&o, columns); err != nil {
+		_ = s.Close()
+		return nil, connector.Fatal.Wrap(err)
+	}
 	return staging.New(o), nil
 }
 
@@ -195,39 +187,22 @@ func (c Config) OpenChain(ctx context.Context) (chain.Place, error) {
 	if err != nil {
 		return chain.Place{}, connector.Fatal.Wrap(err)
 	}
-	s, err := c.open(ctx)
+	s, err := c.open(ctx, o.Format.ContentType)
 	if err != nil {
 		return chain.Place{}, err
 	}
-	return chain.Place{Store: s, Name: o.Place, Prefix: o.Prefix, Chain: o.Chain, Unique: o.Unique, Data: dataPrefix(c.Path), Close: s.Close}, nil
+	return chain.Place{Store: s, Name: o.Place, Prefix: o.Prefix, Chain: o.Chain, Unique: o.Path.Unique, Data: dataPrefix(c.Path), Close: s.Close}, nil
 }
 
 // open makes the store of a valid Config.
-func (c Config) open(ctx context.Context) (*store, error) {
+func (c Config) open(ctx context.Context, contentType string) (*store, error) {
 	client, err := connect(ctx, &c.Connection)
 	if err != nil {
 		return nil, err
 	}
-	plain := "application/x-ndjson"
-	if c.Format == string(lines.Raw) {
-		plain = "application/octet-stream"
-	}
 	return &store{
-		Bucket: client, storageClass: c.StorageClass, contentType: contentType(c.Compression, plain), tags: c.Tags, rangeTags: c.RangeTags,
+		Bucket: client, storageClass: c.StorageClass, contentType: contentType, tags: c.Tags, rangeTags: c.RangeTags,
 	}, nil
-}
-
-// contentType is that of the file as it is: with a Content-Encoding, clients would unpack what is named .gz.
-func contentType(compression, plain string) string {
-	switch lines.Compression(compression) {
-	case lines.Gzip:
-		return "application/gzip"
-	case lines.Zstd:
-		return "application/zstd"
-	case lines.Snappy:
-		return "application/x-snappy-framed"
-	}
-	return plain
 }
 
 // dataPrefix is what all keys begin with: path up to its first field.

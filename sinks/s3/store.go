@@ -22,7 +22,8 @@ type store struct {
 	contentType  string
 	tags         map[string]string
 	rangeTags    bool
-	tagFound     bool // Look tags too: whoever completed the object may have died before
+	tagFound     bool      // Look tags too: whoever completed the object may have died before
+	besides      io.Closer // closed with the store; may be nil
 }
 
 var (
@@ -31,6 +32,15 @@ var (
 	_ chain.Opener = (*store)(nil)
 	_ chain.Prober = (*store)(nil)
 )
+
+// Close closes the connections.
+func (s *store) Close() error {
+	err := s.Bucket.Close()
+	if s.besides != nil {
+		err = errors.Join(err, s.besides.Close())
+	}
+	return err
+}
 
 // List returns keys in the order of their bytes, as general purpose buckets list them (API reference, ListObjectsV2).
 func (s *store) List(ctx context.Context, prefix, after string, max int) ([]string, bool, error) {
@@ -82,11 +92,19 @@ func readAtMost(from io.Reader, most int64) ([]byte, error) {
 
 // Open begins to read an object, whose body is bounded by ctx alone.
 func (s *store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	out, err := s.open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return out.Body, nil
+}
+
+func (s *store) open(ctx context.Context, key string) (*awss3.GetObjectOutput, error) {
 	out, err := s.Client.GetObject(ctx, &awss3.GetObjectInput{Bucket: s.Name, Key: &key, ExpectedBucketOwner: s.Owner})
 	switch a := bucket.AnswerOf(err); {
 	case err == nil:
-		return out.Body, nil
-	case a.Code == codeNoSuchKey || a.Status == http.StatusNotFound && a.Unnamed():
+		return out, nil
+	case isMissing(a):
 		return nil, s.missing(opGet, key)
 	case a.Denied():
 		return nil, s.decide(ctx, opGet, key, err)
@@ -124,16 +142,28 @@ func (s *store) exists(o bucket.Operation, key string) error {
 
 // Put puts a link, or whatever else is written once.
 func (s *store) Put(ctx context.Context, key string, body []byte) error {
-	err := s.Send(ctx, key, body, "application/json", true)
+	return s.put(ctx, key, body, "If-None-Match", bucket.Condition{Absent: true})
+}
+
+// put puts a small object on a condition, which the header states.
+func (s *store) put(ctx context.Context, key string, body []byte, header string, when bucket.Condition) error {
+	err := s.Send(ctx, key, body, "application/json", when)
 	switch a := bucket.AnswerOf(err); {
 	case err == nil:
 		return nil
 	case a.Status == http.StatusPreconditionFailed:
 		return s.exists(opPut, key)
+	case when.ETag != nil && isMissing(a):
+		return s.missing(opPut, key)
 	case a.Status == http.StatusNotImplemented:
-		return fmt.Errorf("put %s/%s with If-None-Match: %w (%s)", s.Place(), key, errors.ErrUnsupported, a.Text)
+		return fmt.Errorf("put %s/%s with %s: %w (%s)", s.Place(), key, header, errors.ErrUnsupported, a.Text)
 	}
 	return s.Failure(opPut, key, err)
+}
+
+// isMissing reports whether an answer says that nothing has the key.
+func isMissing(a bucket.Answer) bool {
+	return a.Code == codeNoSuchKey || a.Status == http.StatusNotFound && a.Unnamed()
 }
 
 // Look says what is visible under an object's key: the tail in the metadata tells whose it is.

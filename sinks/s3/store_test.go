@@ -162,7 +162,7 @@ func TestRequests(t *testing.T) {
 // Without settings and checksums nothing is sent that a simple store might not know.
 func TestPlainRequests(t *testing.T) {
 	d := newDouble(t)
-	s := openStore(t, config(d.URL, func(c *Config) { c.Checksum, c.Compression, c.Format = bucket.ChecksumNone, "none", "raw" }))
+	s := openStore(t, config(d.URL, func(c *Config) { c.Checksum, c.Compression, c.Format.Raw = bucket.ChecksumNone, "none", new(Raw) }))
 	o := staged(t, s, "a", strings.Repeat("rows", 5000))
 	if err := s.Complete(t.Context(), o, false); err != nil {
 		t.Fatal(err)

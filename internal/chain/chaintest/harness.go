@@ -51,6 +51,7 @@ var checks = []check{
 	{"get", checkGet},
 	{"put only creates", checkPut},
 	{"racing puts", checkRacingPuts},
+	{"replace", checkReplace},
 	{"keys", checkKeys},
 	{"ended context", checkContext},
 	{"uploads are invisible", checkInvisible},

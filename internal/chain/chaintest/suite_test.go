@@ -49,7 +49,7 @@ func TestFlagsOfHarness(t *testing.T) {
 	}
 }
 
-// A Store need not be a chain.Cleaner.
+// A Store need not be a chain.Cleaner or a chain.Replacer.
 func TestStoreWithoutUploadsPasses(t *testing.T) {
 	h := memoryHarness(Options{})
 	open := h.Open
@@ -85,6 +85,10 @@ var broken = []struct{ broken, caughtBy string }{
 	{"shows half a Put", "racing puts"},
 	{"overwrites and puts back", "racing puts"},
 	{"nobody wins", "racing puts"},
+	{"replaces whatever is there", "replace"},
+	{"replaces what is missing", "replace"},
+	{"replaces what is as long", "replace"},
+	{"replaces nothing", "replace"},
 	{"unescapes keys", "keys"},
 	{"cleans keys", "keys"},
 	{"lists until an ended context", "ended context"},
