@@ -1,10 +1,12 @@
 # What people and CI call. Needs Go 1.26 or newer; "make test" installs the rest.
 
 FUZZTIME ?= 15s
+SEEDS    ?= 10000
 BIN      := $(CURDIR)/.cache/bin
+N        ?= 4
 LINT     := $(BIN)/golangci-lint-v2.15.0
 
-.PHONY: help test demo bench faults dynamodb simulate differential lint image vuln fuzz generate
+.PHONY: help test demo bench torture faults dynamodb simulate lake differential lint image vuln fuzz generate
 
 help:      ## this table
 	@awk -F ':.*## ' '/^[a-z]+: .*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +20,12 @@ demo:      ## moving cars into Redis and files, nothing to install
 bench:     ## each pipeline beside its bare floor program
 	@go run ./bench
 
+torture:   ## the fault suite (5 minutes); N=200 for the numbers of docs/reliability.md, FAULT=Kills for one
+	@rm -f torture.jsonl
+	@MILLRACE_N=$(N) MILLRACE_TORTURE_OUT=$(CURDIR)/torture.jsonl go run ./testbed/run \
+	  go test -tags testbed -count=1 -timeout 24h -v -run '^Test$(FAULT)' ./testbed/torture; \
+	  code=$$?; go run ./testbed/torture/report < torture.jsonl && exit $$code
+
 faults:    ## 50 kills over 1,000,000 records, zombies, and memory (about 12 minutes)
 	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 MILLRACE_RECORDS_PER_TOPIC=20000 go run ./testbed/run \
 	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies|InMemory' ./testbed/behaviour
@@ -26,9 +34,14 @@ dynamodb:  ## 1,000,000 records into DynamoDB Local with 30 % faults, kills and 
 	@MILLRACE_KILLS=20 MILLRACE_RECORDS=1000000 go run ./testbed/run \
 	  go test -tags testbed -count=1 -timeout 300m -v -run 'TestDynamoDB(Fast|Newest)' ./testbed/behaviour
 
-simulate:  ## 100,000 simulated runs of the chain, and the faults put in on purpose
+lake:      ## 1,000,000 rows of every type read by pyarrow, DuckDB and fastavro; 50 kills with Parquet; memory (about half an hour)
+	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 go run ./testbed/run \
+	  go test -tags testbed -count=1 -timeout 90m -v -run 'TestReadersAgree|TestExactlyOnceThroughKills/Parquet|TestSchemaEvolves|Parquet$$' ./testbed/behaviour
+
+simulate:  ## 100,000 simulated runs of the chain, the faults put in on purpose, and SEEDS (10,000) runs of whole processes
 	@go run ./internal/chain/simulate --runs 100000
 	@go run ./internal/chain/simulate --faults
+	@go run ./internal/seeds --seeds $(SEEDS)
 
 differential: ## 100,000 random Avro schemas against goavro and twmb/avro (half a minute)
 	@go test -count=1 -v -run TestDifferential ./serde/avro

@@ -185,6 +185,8 @@ func TestChartRefuses(t *testing.T) {
 		{"budget: 128", "at '/budget': got number, want string"},
 		{"budget: 128Mi", "at '/budget': '128Mi' does not match pattern"},
 		{"httpPort: 80", "at '/httpPort': minimum"},
+		{"control: {token: abc}", "additional properties 'token' not allowed"},
+		{"control: {key: ''}", "at '/control/key': minLength"},
 		{"keda: {sasl: scram}", "at '/keda/sasl': value must be one of"},
 		{"serviceAccount: {role: orders}", "at '/serviceAccount/role': 'orders' does not match pattern"},
 		{"connectors: {Cars: {config: x}}", "'Cars' does not match pattern"},
@@ -196,6 +198,24 @@ func TestChartRefuses(t *testing.T) {
 		_, err := render(t, "\n"+test.values)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.values, err, test.want)
+		}
+	}
+}
+
+// The port of --control is there for a file that has a Secret with the token, and nowhere else.
+func TestControl(t *testing.T) {
+	const values = "connectors: {cars: {control: {secret: operators}}, orders: {}}"
+	objects := must(t, "several-files.yaml", values)
+	for name, want := range map[string]bool{"Deployment/test-cars": true, "StatefulSet/test-orders": false} {
+		container := at(objects[name], "spec", "template", "spec", "containers", 0)
+		args, _ := at(container, "args").([]any)
+		env, _ := at(container, "env").([]any)
+		token := slices.IndexFunc(env, func(e any) bool { return at(e, "name") == "MILLRACE_CONTROL_TOKEN" })
+		if slices.Contains(args, any("--control=localhost:7780")) != want || token >= 0 != want {
+			t.Errorf("%s: %v, %v", name, args, env)
+		}
+		if want {
+			same(t, "the Secret", any(map[string]any{"name": "operators", "key": "token"}), at(env[token], "valueFrom", "secretKeyRef"))
 		}
 	}
 }
@@ -231,6 +251,8 @@ func TestEverythingSet(t *testing.T) {
 		"pull":                                at(pod, "imagePullSecrets", 0, "name"),
 		"secrets":                             at(pod, "containers", 0, "envFrom", 0, "secretRef", "name"),
 		"tls":                                 at(pod, "volumes", 1, "secret", "secretName"),
+		"operators":                           at(pod, "containers", 0, "env", 1, "valueFrom", "secretKeyRef", "name"),
+		"control":                             at(pod, "containers", 0, "env", 1, "valueFrom", "secretKeyRef", "key"),
 		"/tls":                                at(pod, "containers", 0, "volumeMounts", 1, "mountPath"),
 		"b":                                   at(d, "spec", "template", "metadata", "annotations", "a"),
 		"streams":                             at(d, "spec", "template", "metadata", "labels", "team"),

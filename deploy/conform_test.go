@@ -28,6 +28,7 @@ const everything = `
 imagePullSecrets: [{name: pull}]
 extraArgs: ["--status=1m"]
 budget: 100MiB
+control: {secret: operators, key: control}
 envFrom: [{secretRef: {name: secrets}}]
 volumes: [{name: tls, secret: {secretName: tls}}]
 volumeMounts: [{name: tls, mountPath: /tls, readOnly: true}]

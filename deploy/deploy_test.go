@@ -26,7 +26,7 @@ func TestDockerfiles(t *testing.T) {
 	mod := goModVersion.FindStringSubmatch(read(t, "../go.mod"))
 	for path, flags := range map[string][]string{
 		"Dockerfile":       {`-tags "grpcnotrace,${TAGS}"`, "./cmd/millrace", `ENTRYPOINT ["/usr/bin/millrace"]`},
-		"embed.Dockerfile": {"-tags timetzdata", "${MAIN}", "GOMEMLIMIT=218MiB"},
+		"embed.Dockerfile": {"-tags timetzdata", "${MAIN}", "GOMEMLIMIT=204MiB"},
 	} {
 		t.Run(path, func(t *testing.T) {
 			text := read(t, path)

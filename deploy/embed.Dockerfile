@@ -23,7 +23,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/app /usr/bin/app
-# "millrace run" sets its memory limit itself; your program doesn't: budget and 90 MiB, for a pod of 256 MiB.
-ENV GOMEMLIMIT=218MiB GOGC=200
+# "millrace run" sets its memory limit itself; your program doesn't: budget and 76 MiB, for a pod of 256 MiB.
+ENV GOMEMLIMIT=204MiB GOGC=200
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/app"]

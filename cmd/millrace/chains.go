@@ -31,8 +31,39 @@ type ledgers struct {
 	unique []bool    // whether the sink's keys end in number and tail
 }
 
-// openLedgers opens the chains of a connector's sinks. Close them after use.
+// withChains works on the chains of a connector of a file. Unless all its sinks have to keep one, those that don't have none.
+func (c *command) withChains(ctx context.Context, path, name string, all bool, work func(ctx context.Context, ls *ledgers, k *kafka.Config) error) error {
+	conn, err := c.connector(path, name)
+	if err != nil {
+		return err
+	}
+	k, err := sourceOf(ctx, conn)
+	if err != nil {
+		return err
+	}
+	ctx, stop := c.interruptible(ctx)
+	defer stop()
+	ls, err := openSinks(ctx, conn, all)
+	if err != nil {
+		return err
+	}
+	err = work(ctx, ls, k)
+	switch err = errors.Join(err, ls.Close()); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return failure{context.Cause(ctx)}
+	}
+	return failure{err}
+}
+
+// openLedgers opens the chains of a connector's sinks, all of which have to keep one. Close them after use.
 func openLedgers(ctx context.Context, conn *config.Connector) (*ledgers, error) {
+	return openSinks(ctx, conn, true)
+}
+
+// openSinks opens the chains of a connector's sinks. Unless all have to keep one, those that don't have none: of answers nil for their topics.
+func openSinks(ctx context.Context, conn *config.Connector, all bool) (*ledgers, error) {
 	conn, err := conn.Resolve(ctx)
 	if err != nil {
 		return nil, err
@@ -48,6 +79,10 @@ func openLedgers(ctx context.Context, conn *config.Connector) (*ledgers, error) 
 	}
 	for _, c := range choices {
 		opener, ok := c.Config.(chainOpener)
+		if !ok && !all {
+			ls.sinks, ls.unique = append(ls.sinks, nil), append(ls.unique, false)
+			continue
+		}
 		if !ok {
 			return nil, errors.Join(fmt.Errorf("connector %s: the sink %s keeps no chain of links", conn.Name, c.Name), ls.Close())
 		}

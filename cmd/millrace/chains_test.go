@@ -73,8 +73,10 @@ type chainBench struct {
 
 const benchTime = 1_767_225_600_000 // 2026-01-01T00:00:00Z
 
-func newChainBench(t *testing.T) *chainBench {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID("test"), kfake.SeedTopics(2, "bikes", "cars"))
+func newChainBench(t *testing.T) *chainBench { return newChainBenchIn(t, "test") }
+
+func newChainBenchIn(t *testing.T, clusterID string) *chainBench {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ClusterID(clusterID), kfake.SeedTopics(2, "bikes", "cars"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +140,7 @@ func (b *chainBench) id(log int, prefix string) chain.ID {
 }
 
 func (b *chainBench) owner() chain.Owner {
-	return chain.Owner{Connector: "moves", Group: "moves", Cluster: "test"}
+	return chain.Owner{Connector: "moves", Group: "moves", Cluster: b.logs[0].ClusterID}
 }
 
 // newest is the newest link of a partition, whose chain is begun at 0 if there is none.

@@ -71,7 +71,11 @@ func (c *command) report(err error) {
 
 // paint colours text on a terminal.
 func (c *command) paint(code, text string) string {
-	if !c.color {
+	return painted(c.color, code, text)
+}
+
+func painted(on bool, code, text string) string {
+	if !on {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -98,6 +102,6 @@ files say. Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.runCommand(), c.validateCommand(), c.previewCommand(), c.decodeCommand(), c.schemaCommand(), c.verifyCommand(), c.rewindCommand(), c.sinksCommand(), c.demoCommand(), c.versionCommand())
+	root.AddCommand(c.runCommand(), c.statusCommand(), c.pauseCommand(), c.resumeCommand(), c.skipCommand(), c.validateCommand(), c.previewCommand(), c.decodeCommand(), c.schemaCommand(), c.verifyCommand(), c.dlqCommand(), c.layoutCommand(), c.rewindCommand(), c.moveCommand(), c.restoreCommand(), c.sinksCommand(), c.demoCommand(), c.versionCommand())
 	return root
 }

@@ -94,12 +94,20 @@ func (o runOptions) serve(b *board, log *slog.Logger) (stop func(), err error) {
 		servers = append(servers, start("--http", l, b.handler(), writeTimeout, log))
 	}
 	if o.pprof != "" {
-		l, err := listenLoopback("--pprof", o.pprof)
+		l, err := listenLoopback("--pprof", o.pprof, "localhost:6060", "profiles show the memory of the process")
 		if err != nil {
 			stop()
 			return func() {}, err
 		}
 		servers = append(servers, start("--pprof", l, profiles(), profileTimeout, log))
+	}
+	if o.control != "" {
+		s, err := o.serveControl(b, log)
+		if err != nil {
+			stop()
+			return func() {}, err
+		}
+		servers = append(servers, s)
 	}
 	return stop, nil
 }
@@ -117,14 +125,14 @@ func listen(flag, address string) (net.Listener, error) {
 }
 
 // listenLoopback is listen for what only this machine may see. It listens on the very address that was checked: a name may
-// have others.
-func listenLoopback(flag, address string) (net.Listener, error) {
+// have others. An error gives an example, and why.
+func listenLoopback(flag, address, example, why string) (net.Listener, error) {
 	a, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s needs an address such as localhost:6060: %w", flag, err)
+		return nil, fmt.Errorf("%s needs an address such as %s: %w", flag, example, err)
 	}
 	if !a.IP.IsLoopback() {
-		return nil, fmt.Errorf("%s %s isn't a loopback address: profiles show the memory of the process; use one such as localhost:6060", flag, address)
+		return nil, fmt.Errorf("%s %s isn't a loopback address: %s; use one such as %s", flag, address, why, example)
 	}
 	return listen(flag, a.String())
 }

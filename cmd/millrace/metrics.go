@@ -111,7 +111,7 @@ func partitionFamilies() []family {
 		gauge("partition_staged_records", "Records read into files that aren't committed yet.",
 			func(p *connector.PartitionStatus) float64 { return float64(p.Staged) }),
 		{name: "partition_state", kind: "gauge", labels: append(labels, "state"), collect: collectStates,
-			help: "1 for the state that the partition is in, 0 for the others: recovering, running, retrying, blocked, halted."},
+			help: "1 for the state that the partition is in, 0 for the others: recovering, running, retrying, blocked, halted, paused."},
 	}
 }
 
@@ -129,6 +129,7 @@ func countFamilies() []family {
 	stages := texts(connector.StageKey, connector.StageValue, connector.StageHandle, connector.StageLoad)
 	reasons := texts(connector.RotateSize, connector.RotateAge, connector.RotateMemory, connector.RotateDrain,
 		connector.RotateGap, connector.RotateSeal, connector.RotateMend)
+	sizes := []string{"1MiB", "16MiB", "64MiB", "128MiB", "256MiB", "512MiB", "more"}
 	return []family{
 		counter("records_read", connector.MetricRead, "Records fetched."),
 		counter("read_bytes", connector.MetricReadBytes, "Raw bytes of their keys and values."),
@@ -139,10 +140,15 @@ func countFamilies() []family {
 		counter("loads", connector.MetricLoads, "Calls of the sink."),
 		kinds("retries", connector.MetricRetries, "class", classes, "Attempts repeated, by the class of the error: "+strings.Join(classes, ", ")+". A call of the sink counts once per record."),
 		counter("gaps", connector.MetricGaps, "Times that reading went on behind offsets that were gone from Kafka."),
+		counter("records_skipped", connector.MetricSkipped, "Records that operators passed over by millrace skip."),
 		counter("commits", connector.MetricCommits, "Offsets committed for the group."),
 		counter("late_acks", connector.MetricLateAcks, "Records whose write succeeded after their partition had gone."),
 		kinds("rotations", connector.MetricRotations, "reason", reasons, "Ranges of files committed: "+strings.Join(reasons, ", ")+"."),
 		kinds("files", connector.MetricFiles, "reason", reasons, "Files in them, by the same reasons."),
+		kinds("file_bytes", connector.MetricFileBytes, "reason", reasons, "Bytes of these files, by the same reasons."),
+		kinds("files_by_size", connector.MetricFileSizes, "most", sizes, "Files by their size: each counts for the least that isn't below it."),
+		counter("rows_rested", connector.MetricRested, "Rows of files with columns that had members without a column of their own: they are in the column for the rest."),
+		counter("rows_dropped", connector.MetricDropped, "Rows of which such members were left out (rest: none)."),
 	}
 }
 
@@ -203,7 +209,7 @@ func perPartition(value func(*connector.PartitionStatus) float64) func(*view, em
 
 // collectStates shows each state, also as 0: an alert ends at once, and not when the series goes stale.
 func collectStates(v *view, add emit) {
-	states := []connector.State{connector.StateRecovering, connector.StateRunning, connector.StateRetrying, connector.StateBlocked, connector.StateHalted}
+	states := []connector.State{connector.StateRecovering, connector.StateRunning, connector.StateRetrying, connector.StateBlocked, connector.StateHalted, connector.StatePaused}
 	for _, s := range states {
 		perPartition(func(p *connector.PartitionStatus) float64 { return oneIf(p.State == s) })(v, func(value float64, labels ...string) {
 			add(value, append(labels, string(s))...)

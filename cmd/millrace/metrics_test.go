@@ -175,7 +175,7 @@ func TestMetricsShowEverything(t *testing.T) {
 			t.Errorf("%s of a connector that reports nothing", absent)
 		}
 	}
-	if n := strings.Count(text, "millrace_partition_state{"); n != 5 {
+	if n := strings.Count(text, "millrace_partition_state{"); n != 6 {
 		t.Errorf("%d states", n)
 	}
 }

@@ -121,7 +121,8 @@ func configuration(r *config.Registry, docs config.Docs) string {
 // readComments collects the comments of the plugins' packages: of the package, its types and their fields.
 func readComments(t *testing.T, r *config.Registry) config.Docs {
 	t.Helper()
-	folders := map[string]bool{"connector/config": true, "serde": true, "serde/column": true, "internal/staging": true, "internal/identity": true, "internal/bucket": true}
+	folders := map[string]bool{"connector/config": true, "serde": true, "serde/column": true, "internal/staging": true, "internal/identity": true, "internal/bucket": true,
+		"internal/lines": true, "internal/envelope": true, "internal/columns": true, "internal/catalog": true, "internal/template": true}
 	for _, k := range []config.Kind{config.KindSource, config.KindSink, config.KindDeadLetter, config.KindHandler, config.KindDecoder} {
 		for _, p := range r.Plugins(k) {
 			if f := folder(p.Defaults()); f != "" {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,28 +100,9 @@ func (c *command) rewind(ctx context.Context, path string, o rewindOptions) erro
 	if err != nil {
 		return err
 	}
-	conn, err := c.connector(path, o.connector)
-	if err != nil {
-		return err
-	}
-	k, err := sourceOf(ctx, conn)
-	if err != nil {
-		return err
-	}
-	ctx, stop := c.interruptible(ctx)
-	defer stop()
-	ls, err := openLedgers(ctx, conn)
-	if err != nil {
-		return err
-	}
-	err = c.turnBack(ctx, ls, k, to, o)
-	switch err = errors.Join(err, ls.Close()); {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return failure{context.Cause(ctx)}
-	}
-	return failure{err}
+	return c.withChains(ctx, path, o.connector, true, func(ctx context.Context, ls *ledgers, k *kafka.Config) error {
+		return c.turnBack(ctx, ls, k, to, o)
+	})
 }
 
 func (c *command) turnBack(ctx context.Context, ls *ledgers, k *kafka.Config, to target, o rewindOptions) error {
@@ -143,13 +122,8 @@ func (c *command) turnBack(ctx context.Context, ls *ledgers, k *kafka.Config, to
 	if sum == 0 {
 		return nil
 	}
-	if !o.yes {
-		if !terminal(c.in) {
-			return errors.New("nobody is here to be asked: nothing was changed; add --yes")
-		}
-		if !c.confirm(sum) {
-			return errors.New("nothing was changed; --yes goes on without asking")
-		}
+	if err := c.agreed(ctx, o.yes, fmt.Sprintf("Write up to %s again? (y/N) ", count(int(sum), "record")), "changed"); err != nil {
+		return err
 	}
 	turns = slices.DeleteFunc(turns, func(t turn) bool { return t.note != "" })
 	for i := range turns {
@@ -294,22 +268,9 @@ func (t *turn) put(ctx context.Context) error {
 	}
 }
 
-// tries is how often calls are made whose answer is in doubt.
-const tries = 6
-
 // drive runs a machine to its end.
 func drive(ctx context.Context, s chain.Store, m chain.Machine) error {
-	for wait, n := 200*time.Millisecond, 1; ; wait, n = 2*wait, n+1 {
-		err := chain.Run(ctx, s, m)
-		if err == nil || len(m.Calls()) == 0 || n == tries || connector.ClassOf(err) != connector.Retryable {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(max(wait, connector.LeastWait(err))):
-		}
-	}
+	return chain.Try(ctx, func() error { return chain.Run(ctx, s, m) })
 }
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }
@@ -338,25 +299,4 @@ func printTurns(w io.Writer, turns []turn) (sum int64) {
 		}
 	}
 	return sum
-}
-
-// confirm asks whether to go on. Anything but yes is no.
-func (c *command) confirm(records int64) bool {
-	fmt.Fprintf(c.out, "Write up to %s again? (y/N) ", count(int(records), "record"))
-	answer, _ := bufio.NewReader(c.in).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true
-	}
-	return false
-}
-
-// terminal reports whether somebody may answer there.
-func terminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -156,7 +156,7 @@ func TestConfirm(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, " YES\n": true, "n\n": false, "\n": false, "": false, "yes, do": false} {
 		var out bytes.Buffer
 		c := &command{in: strings.NewReader(answer), out: &out}
-		if got := c.confirm(2); got != want {
+		if got := c.ask(t.Context(), "Write up to 2 records again? (y/N) "); got != want {
 			t.Errorf("%q: %t", answer, got)
 		}
 		if got := out.String(); got != "Write up to 2 records again? (y/N) " {

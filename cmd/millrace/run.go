@@ -34,6 +34,12 @@ type runOptions struct {
 	http     string // address, "" for none
 	pprof    string // address, "" for none
 	traces   string // URL, "" for none
+	until    string // untilEnd, "" to run until somebody stops it
+	rate     byteRate
+	offsets  string // path, "" for none
+
+	control      string // address, "" for none
+	controlToken string // path, "" for the environment
 }
 
 func (c *command) runCommand() *cobra.Command {
@@ -47,10 +53,15 @@ leave their groups; the second stops the process at once. Logs go to the standar
 error that comes again is logged five times a minute, and then how often it came.
 
 With --http, /healthz says that the process is alive, /readyz that every connector was opened, /status
-what all are doing, and /metrics the same to Prometheus. Nothing listens without it.
+what all are doing, and /metrics the same to Prometheus. Nothing listens without it. With
+--control, the commands status, pause, resume and skip speak to this process.
+
+With --until end, each connector reads up to the ends that its partitions had when they were
+assigned, commits that, and ends. The process ends with the last one: with exit code 0 if all got
+there, with 1 if a partition stopped before its end. It is for jobs that run now and then.
 
 Without --budget and GOMEMLIMIT, the budget follows the container's memory limit: half of
-it, but 128 MiB less at least. GOMEMLIMIT, unless it is set, becomes the budget and 90 MiB, and at
+it, but 128 MiB less at least. GOMEMLIMIT, unless it is set, becomes the budget and 76 MiB, and at
 most 85 % of the container's limit. GOGC, unless it is set, becomes 200.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -70,6 +81,8 @@ most 85 % of the container's limit. GOGC, unless it is set, becomes 200.`,
 	cmd.Flags().TextVar(&o.status, "status", o.status, "how often each connector's status is logged; 0s is never")
 	cmd.Flags().StringVar(&o.http, "http", o.http, "address for health, status and metrics, such as :8080; none by default")
 	cmd.Flags().StringVar(&o.pprof, "pprof", o.pprof, "loopback address for Go's profiles, such as localhost:6060; none by default")
+	o.controlFlags(cmd)
+	o.jobFlags(cmd)
 	cmd.Flags().StringVar(&o.traces, "traces", o.traces, "URL of an OpenTelemetry collector (OTLP/HTTP) to send traces to, such as http://localhost:4318; none by default")
 	return cmd
 }
@@ -83,6 +96,12 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 	if o.status < 0 {
 		return errors.New("--status must not be below 0")
 	}
+	if o.control == "" && o.controlToken != "" {
+		return errors.New("--control-token is for --control, which is missing")
+	}
+	if err := o.checkJob(); err != nil {
+		return err
+	}
 	files, err := c.plugins.Load(paths...)
 	if err != nil {
 		return err
@@ -92,11 +111,15 @@ func (c *command) run(ctx context.Context, paths []string, o runOptions) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
 	budget := connector.NewBudget(bytes)
+	options := o.jobOptions()
 	b := &board{budget: bytes}
 	for _, f := range files {
 		for _, conn := range f.Connectors {
-			b.runners = append(b.runners, &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status)})
+			b.runners = append(b.runners, &runner{config: conn, log: log, budget: budget, status: time.Duration(o.status), until: o.until, offsets: o.offsets, options: options})
 		}
+	}
+	if err := o.checkSources(b); err != nil {
+		return err
 	}
 	if o.traces != "" {
 		t, err := openTraces(ctx, o.traces, log)
@@ -181,11 +204,14 @@ func (c *command) wait(running *sync.WaitGroup, log *slog.Logger, drain func()) 
 
 // A runner runs one connector.
 type runner struct {
-	config *config.Connector
-	log    *slog.Logger
-	budget *connector.Budget
-	status time.Duration
-	err    error // why it ended, to be read when it has
+	config  *config.Connector
+	log     *slog.Logger
+	budget  *connector.Budget
+	status  time.Duration
+	until   string
+	offsets string
+	options []connector.Option // that all share
+	err     error              // why it ended, to be read when it has
 
 	progress atomic.Pointer[progress] // for everybody else; nil before it begins
 }
@@ -205,9 +231,13 @@ func (r *runner) run(ctx context.Context) {
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { report(watching, log, conn, r.status) })
+	began := time.Now()
 	err = conn.Run(ctx)
 	stop()
 	watch.Wait()
+	if r.until != "" {
+		log.Info("ended", movedLine(conn.Status().Totals, time.Since(began))...)
+	}
 	if r.err = errors.Join(err, closer.Close()); r.err != nil {
 		log.Error("failed", "error", r.err)
 	}
@@ -218,7 +248,7 @@ func (r *runner) run(ctx context.Context) {
 // because nobody would start this connector while others go on.
 func (r *runner) open(ctx context.Context, log *slog.Logger) (*connector.Connector, io.Closer, error) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		conn, closer, err := r.config.Open(ctx, connector.WithLogger(r.log), connector.WithBudget(r.budget))
+		conn, closer, err := r.openOnce(ctx, append([]connector.Option{connector.WithLogger(r.log), connector.WithBudget(r.budget)}, r.options...))
 		switch {
 		case err == nil:
 			return conn, closer, nil
@@ -286,7 +316,7 @@ func statusLine(before, now connector.Status, d time.Duration) []any {
 	if files := filesByReason(now.Totals); files != "" {
 		line = append(line, "files", files)
 	}
-	for _, s := range []connector.State{connector.StateRecovering, connector.StateRetrying, connector.StateBlocked, connector.StateHalted} {
+	for _, s := range []connector.State{connector.StateRecovering, connector.StateRetrying, connector.StateBlocked, connector.StateHalted, connector.StatePaused} {
 		if states[s] > 0 {
 			line = append(line, string(s), states[s])
 		}

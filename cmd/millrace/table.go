@@ -27,11 +27,14 @@ func printTable(w io.Writer, header []string, rows [][]string) {
 	below := lineWidth-indent < 30
 	if below {
 		indent = 4
+		for i := range widths { // what is longer moves the rest of its line
+			widths[i] = min(widths[i], lineWidth/(last+1))
+		}
 	}
 	for _, r := range append([][]string{header}, rows...) {
 		var b strings.Builder
 		for i := range last {
-			b.WriteString(r[i] + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(r[i])+2))
+			b.WriteString(r[i] + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(r[i]))+2))
 		}
 		lines := wrap(r[last], lineWidth-indent)
 		if below {

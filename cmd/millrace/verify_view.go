@@ -26,7 +26,14 @@ func (v *verification) print(w io.Writer) {
 		for i+n < len(v.Partitions) && v.Partitions[i+n].TopicID == first.TopicID && v.Partitions[i+n].Cluster == first.Cluster {
 			n++
 		}
-		printTopic(w, v.Partitions[i:i+n])
+		name := "topic " + first.Topic
+		switch {
+		case first.Topic == "":
+			name = "topic id " + first.TopicID
+		case v.several(first.Topic):
+			name += fmt.Sprintf(" (id %s in cluster %s)", first.TopicID[:8], first.Cluster)
+		}
+		printTopic(w, name, v.Partitions[i:i+n])
 		i += n
 	}
 	fmt.Fprintln(w)
@@ -41,13 +48,21 @@ func (v *verification) print(w io.Writer) {
 	}
 }
 
-// printTopic prints the partitions of a topic.
-func printTopic(w io.Writer, ps []*chain.PartitionReport) {
-	name := "topic " + ps[0].Topic
-	if ps[0].Topic == "" {
-		name = "topic id " + ps[0].TopicID
+// several reports whether topics of several ids had this name: it was created again, or the connector moved to another cluster.
+func (v *verification) several(topic string) bool {
+	ids := map[string]bool{}
+	for _, p := range v.Partitions {
+		if p.Topic == topic {
+			ids[p.Cluster+"/"+p.TopicID] = true
+		}
 	}
-	fmt.Fprintf(w, "\n%s\n", name)
+	return len(ids) > 1
+}
+
+// printTopic prints the partitions of a topic.
+func printTopic(w io.Writer, name string, ps []*chain.PartitionReport) {
+	fmt.Fprintln(w)
+	printWrapped(w, name)
 	header := []string{"PARTITION", "OFFSETS", "LINKS", "OBJECTS", "WRITTEN", "FILTERED", "BURIED", "EMPTY"}
 	lag := slices.ContainsFunc(ps, func(p *chain.PartitionReport) bool { return p.Log != nil })
 	if lag {

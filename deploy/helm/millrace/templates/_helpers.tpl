@@ -145,6 +145,9 @@ spec:
         {{- with $f.budget }}
         - --budget={{ . }}
         {{- end }}
+        {{- if $f.control.secret }}
+        - --control=localhost:7780
+        {{- end }}
         - --log={{ $f.log }}
         - --log-level={{ $f.logLevel }}
         {{- range $f.extraArgs }}
@@ -156,6 +159,13 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.name
+        {{- if $f.control.secret }}
+        - name: MILLRACE_CONTROL_TOKEN
+          valueFrom:
+            secretKeyRef:
+              name: {{ $f.control.secret | quote }}
+              key: {{ $f.control.key | quote }}
+        {{- end }}
         {{- with $f.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
