@@ -119,7 +119,7 @@ func TestASlowPartitionIsNotDecodedAgain(t *testing.T) {
 		}
 		return nil
 	}, connector.WithBudget(connector.NewBudget(128<<20)))
-	waitUntil(t, 2*time.Minute, "all records", func() bool { return m.total(connector.MetricWritten) == 4*each })
+	testbed.WaitUntil(t, 2*time.Minute, "all records", func() bool { return m.total(connector.MetricWritten) == 4*each })
 	ratio := float64(m.decoded.n.Load()) / (4 * each)
 	t.Logf("decoded / delivered: %.4f; when the fast partitions were done, the slow one had %d of %d", ratio, slowThen.Load(), each)
 	if ratio > 1.1 {
@@ -149,14 +149,14 @@ func TestARebalanceWithTheSinkDownAndTheBudgetFull(t *testing.T) {
 		return []connector.Option{connector.WithBudget(connector.NewBudget(32 << 20)), connector.WithDrainTimeout(5 * time.Second), connector.WithRetry(100*time.Millisecond, time.Second)}
 	}
 	a := startMember(t, brokers, topic, group, load, opts()...)
-	waitUntil(t, time.Minute, "a full budget", func() bool { return a.c.Status().Held > 24<<20 })
+	testbed.WaitUntil(t, time.Minute, "a full budget", func() bool { return a.c.Status().Held > 24<<20 })
 	time.Sleep(3 * time.Second)
 	held := a.c.Status().Held
 	admin := brokers.Admin(t)
 	before := members(t, admin, group)
 	began := time.Now()
 	b := startMember(t, brokers, topic, group, load, opts()...)
-	waitUntil(t, time.Minute, "the second member's partitions", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
+	testbed.WaitUntil(t, time.Minute, "the second member's partitions", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
 	took := time.Since(began)
 	t.Logf("the rebalance took %s, rebalance timeout %s; held %d MiB", took.Round(time.Millisecond), kafka.DefaultConfig().RebalanceTimeout, held>>20)
 	if limit := time.Duration(kafka.DefaultConfig().RebalanceTimeout); took > limit {
@@ -173,7 +173,7 @@ func TestARebalanceWithTheSinkDownAndTheBudgetFull(t *testing.T) {
 		t.Errorf("the group has %d members, want 2", len(after))
 	}
 	down.Store(false)
-	waitUntil(t, time.Minute, "all to be committed", func() bool { return committedSum(t, admin, group) == 4*each })
+	testbed.WaitUntil(t, time.Minute, "all to be committed", func() bool { return committedSum(t, admin, group) == 4*each })
 }
 
 func members(t *testing.T, admin *kadm.Client, group string) map[string]bool {
@@ -204,16 +204,16 @@ func TestNoPartitionStallsAfterReassignment(t *testing.T) {
 		return []connector.Option{connector.WithBudget(connector.NewBudget(24 << 20)), connector.WithDrainTimeout(2 * time.Second)}
 	}
 	a := startMember(t, brokers, topic, group, load, opts()...)
-	waitUntil(t, time.Minute, "the first member", func() bool { return a.total(connector.MetricWritten) > 0 })
+	testbed.WaitUntil(t, time.Minute, "the first member", func() bool { return a.total(connector.MetricWritten) > 0 })
 	for range 3 {
 		b := startMember(t, brokers, topic, group, load, opts()...)
-		waitUntil(t, time.Minute, "partitions of both", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
+		testbed.WaitUntil(t, time.Minute, "partitions of both", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
 		time.Sleep(time.Second)
 		b.stop()
-		waitUntil(t, time.Minute, "all partitions back", func() bool { return len(a.c.Status().Partitions) == 4 })
+		testbed.WaitUntil(t, time.Minute, "all partitions back", func() bool { return len(a.c.Status().Partitions) == 4 })
 	}
 	admin := brokers.Admin(t)
-	waitUntil(t, 2*time.Minute, "all to be committed", func() bool { return committedSum(t, admin, group) == 4*each })
+	testbed.WaitUntil(t, 2*time.Minute, "all to be committed", func() bool { return committedSum(t, admin, group) == 4*each })
 }
 
 // Every way to share partitions out works on a real broker: a member joins and leaves, and each record is delivered
@@ -243,12 +243,12 @@ func TestBalancersOnARealBroker(t *testing.T) {
 			c := source(brokers, topic, testbed.Name(t))
 			c.Balancer = balancer
 			a := startMemberWith(t, c, load)
-			waitUntil(t, time.Minute, "the first member", func() bool { return a.total(connector.MetricWritten) > 0 })
+			testbed.WaitUntil(t, time.Minute, "the first member", func() bool { return a.total(connector.MetricWritten) > 0 })
 			b := startMemberWith(t, c, load)
-			waitUntil(t, time.Minute, "partitions of both", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
+			testbed.WaitUntil(t, time.Minute, "partitions of both", func() bool { return len(b.c.Status().Partitions) == 2 && len(a.c.Status().Partitions) == 2 })
 			b.stop()
 			admin := brokers.Admin(t)
-			waitUntil(t, time.Minute, "all to be committed", func() bool { return committedSum(t, admin, c.Group) == 4*each })
+			testbed.WaitUntil(t, time.Minute, "all to be committed", func() bool { return committedSum(t, admin, c.Group) == 4*each })
 			records, repeated := 0, 0
 			for _, offsets := range seen {
 				records += len(offsets)

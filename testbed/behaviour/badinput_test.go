@@ -161,7 +161,7 @@ func badConnector(name, kind, brokers, topic, redis, to, dead string) string {
 		c += fmt.Sprintf("sink: {file: {dir: %q, compression: none, rotate: {age: 1s}}}\n", to)
 	}
 	if dead != "" {
-		c += "dead_letter: " + dead + "\n"
+		c += "dead_letter: " + dead + "\nbreaker: none\n"
 	}
 	return c + "---\n"
 }
@@ -182,7 +182,7 @@ func TestBadInput(t *testing.T) {
 		badConnector(name+"-geo2", "geo", addrs, topic.name, redis.Addrs[0], set2, fmt.Sprintf("{file: {dir: %q}}", letters))
 	p := startMillrace(t, config, "--log", "json", "--status", "100ms")
 	groups := []string{name + "-geo", name + "-files", name + "-geo2"}
-	waitUntil(t, badPatience, "all to be committed", func() bool {
+	testbed.WaitUntil(t, badPatience, "all to be committed", func() bool {
 		return !slices.ContainsFunc(groups, func(g string) bool { return !badDone(t, brokers, g, topic) })
 	})
 	p.stop()
@@ -249,19 +249,19 @@ func TestBadStops(t *testing.T) {
 					to = t.TempDir()
 				}
 				p := startMillrace(t, badConnector(group, kind, addrs, topic.name, redis.Addrs[0], to, stop.dead(topic.name)), "--log", "json", "--status", "200ms")
-				waitUntil(t, badPatience, "the partition to stop", func() bool { return badLogged(p, "partition stopped", stop.words...) != nil })
+				testbed.WaitUntil(t, badPatience, "the partition to stop", func() bool { return badLogged(p, "partition stopped", stop.words...) != nil })
 				if line := badLogged(p, "partition stopped", stop.words...); line["topic"] != topic.name || line["partition"] != 0.0 || line["level"] != "ERROR" {
 					t.Errorf("%v", line)
 				}
-				waitUntil(t, badPatience, "the status to tell", func() bool {
+				testbed.WaitUntil(t, badPatience, "the status to tell", func() bool {
 					line := badLogged(p, "status", append(stop.words, topic.name+"/0")...)
 					return line != nil && line["halted"] == 1.0
 				})
 				put(1, nil) // the other one goes on
-				waitUntil(t, badPatience, "the other partition", func() bool {
+				testbed.WaitUntil(t, badPatience, "the other partition", func() bool {
 					return badCommitted(t, brokers, group, topic.name, 1) == int64(len(topic.records[1]))
 				})
-				waitUntil(t, badPatience, "what is before the record", func() bool { return badCommitted(t, brokers, group, topic.name, 0) == 2 })
+				testbed.WaitUntil(t, badPatience, "what is before the record", func() bool { return badCommitted(t, brokers, group, topic.name, 0) == 2 })
 				p.stop()
 				if at := badCommitted(t, brokers, group, topic.name, 0); at != 2 {
 					t.Errorf("the group stands at %d after the end", at)
@@ -272,7 +272,7 @@ func TestBadStops(t *testing.T) {
 					t.Fatal(err)
 				}
 				p = startMillrace(t, badConnector(group, kind, addrs, topic.name, redis.Addrs[0], to, fmt.Sprintf("{kafka: %s}", dead)))
-				waitUntil(t, badPatience, "all to be committed", func() bool { return badDone(t, brokers, group, topic) })
+				testbed.WaitUntil(t, badPatience, "all to be committed", func() bool { return badDone(t, brokers, group, topic) })
 				p.stop()
 				badCheckLetters(t, topic, dead, group, badReadAll(t, brokers, dead), func(b badRecord) badLetter { return b.geo })
 				if kind == "files" {

@@ -263,7 +263,7 @@ func TestObjectsAndLinksAreDeleted(t *testing.T) {
 		t.Errorf("verify without %s ended with %d:\n%s", newest, code, out)
 	}
 	p := l.start(config)
-	waitUntil(t, time.Minute, "the newest object", func() bool { return len(l.objects()) == len(objects) })
+	testbed.WaitUntil(t, time.Minute, "the newest object", func() bool { return len(l.objects()) == len(objects) })
 	p.stop()
 	if got := len(l.lines(newest)); got != want {
 		t.Errorf("%s was written again with %d lines, want %d", newest, got, want)
@@ -299,6 +299,6 @@ func (l *lake) remove(key string) {
 func (p *millraceProcess) says(texts ...string) {
 	p.t.Helper()
 	for _, text := range texts {
-		waitUntil(p.t, time.Minute, "the log to say "+text, func() bool { return strings.Contains(p.log.String(), text) })
+		testbed.WaitUntil(p.t, time.Minute, "the log to say "+text, func() bool { return strings.Contains(p.log.String(), text) })
 	}
 }

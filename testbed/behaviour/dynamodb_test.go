@@ -125,7 +125,7 @@ func (d *depot) written() {
 		d.t.Fatal(err)
 	}
 	for _, table := range d.tables {
-		waitUntil(d.t, 60*time.Minute, "all records in table "+table.suffix, func() bool {
+		testbed.WaitUntil(d.t, 60*time.Minute, "all records in table "+table.suffix, func() bool {
 			at, err := admin.FetchOffsets(d.t.Context(), d.group+table.suffix)
 			if err != nil {
 				return false
@@ -154,7 +154,7 @@ func (d *depot) setBack() {
 		ends.Each(func(end kadm.ListedOffset) {
 			to.Add(kadm.Offset{Topic: d.topic, Partition: end.Partition, At: end.Offset/4 + d.random.Int64N(end.Offset/2+1), LeaderEpoch: -1})
 		})
-		waitUntil(d.t, time.Minute, "the group to be empty", func() bool {
+		testbed.WaitUntil(d.t, time.Minute, "the group to be empty", func() bool {
 			done, err := admin.CommitOffsets(d.t.Context(), d.group+table.suffix, to)
 			return err == nil && done.Ok()
 		})
@@ -315,6 +315,18 @@ func numberOf(v types.AttributeValue) string {
 	return "none"
 }
 
+// readAgain stops the processes, sets their groups back and lets another one read from there to the end.
+func (d *depot) readAgain(processes []*millraceProcess) {
+	d.t.Helper()
+	for _, p := range processes {
+		p.stop()
+	}
+	d.setBack()
+	again := d.start()
+	d.written()
+	again.stop()
+}
+
 // kill ends one of the processes as kill -9 does, and starts another, some times, a second or two apart.
 func (d *depot) kill(processes []*millraceProcess, times int) {
 	d.t.Helper()
@@ -329,7 +341,7 @@ func (d *depot) kill(processes []*millraceProcess, times int) {
 // Records on 5,000 keys go through batches into a table while 3 of 10 requests go wrong and processes are killed; then they are read again from
 // somewhere in the middle. At the end each item is what the last record of its key says. MILLRACE_RECORDS and MILLRACE_KILLS make it longer.
 func TestDynamoDBFast(t *testing.T) {
-	records, kills := int64(fromEnv(t, "MILLRACE_RECORDS", 40_000)), fromEnv(t, "MILLRACE_KILLS", 1)
+	records, kills := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 40_000)), testbed.FromEnv(t, "MILLRACE_KILLS", 1)
 	d := newDepot(t, 6)
 	table := d.table("-fast", "item: value, delete_when: value == nil")
 	processes := []*millraceProcess{d.start(), d.start()}
@@ -338,13 +350,7 @@ func TestDynamoDBFast(t *testing.T) {
 	d.produce(1, records/2, records-records/2)
 	d.kill(processes, kills)
 	d.written()
-	for _, p := range processes {
-		p.stop()
-	}
-	d.setBack()
-	again := d.start()
-	d.written()
-	again.stop()
+	d.readAgain(processes)
 
 	o := &oracle{keys: map[string]*oracleKey{}}
 	o.read(d, "only")
@@ -355,7 +361,7 @@ func TestDynamoDBFast(t *testing.T) {
 // that are paused for longer than their session, another reader that comes late, requests that are done seconds after their connection broke, partitions
 // that are added, and a topic that is deleted and created again. At the end old requests are sent once more.
 func TestDynamoDBNewest(t *testing.T) {
-	records, kills := int64(fromEnv(t, "MILLRACE_RECORDS", 10_000)), fromEnv(t, "MILLRACE_KILLS", 1)
+	records, kills := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 6_000)), testbed.FromEnv(t, "MILLRACE_KILLS", 1)
 	d := newDepot(t, 4)
 	items := d.table("-newest", "item: value, delete_when: value == nil, write: newest")
 	sums := d.table("-sums", "update: {set: {seq: value.seq}, add: {records: '1', total: value.seq}}, on_tombstone: ignore, write: newest")
@@ -389,13 +395,7 @@ func TestDynamoDBNewest(t *testing.T) {
 	d.produce(2, records*3/4, records-records*3/4)
 	d.kill(processes, kills)
 	d.written()
-	for _, p := range processes {
-		p.stop()
-	}
-	d.setBack()
-	again := d.start()
-	d.written()
-	again.stop()
+	d.readAgain(processes)
 
 	o.read(d, "second")
 	for _, table := range d.tables {

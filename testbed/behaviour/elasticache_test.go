@@ -189,7 +189,7 @@ func (f *geoFlow) produce(n int64) {
 func (f *geoFlow) written() {
 	f.t.Helper()
 	admin := f.kafka.Admin(f.t)
-	waitUntil(f.t, 2*time.Minute, "the group", func() bool { return committedSum(f.t, admin, f.group) == f.produced })
+	testbed.WaitUntil(f.t, 2*time.Minute, "the group", func() bool { return committedSum(f.t, admin, f.group) == f.produced })
 }
 
 // check asks the real Redis where every member is, and looks for secrets in the log.

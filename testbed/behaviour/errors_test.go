@@ -89,7 +89,7 @@ func wrongAdd(t *testing.T, brokers *testbed.Brokers, topic *badTopic, n int) {
 // wrongDone waits until a group stands at the topic's end.
 func wrongDone(t *testing.T, brokers *testbed.Brokers, group string, topic *badTopic) {
 	t.Helper()
-	waitUntil(t, wrongAgain, group+" to be at the end", func() bool { return badDone(t, brokers, group, topic) })
+	testbed.WaitUntil(t, wrongAgain, group+" to be at the end", func() bool { return badDone(t, brokers, group, topic) })
 }
 
 // A wrongRelay is an address where nobody listens, until it is opened: then it leads to another one.
@@ -221,7 +221,7 @@ func TestWrongGroup(t *testing.T) {
 	// No word about the group's offsets.
 	wrongACL(t, brokers, acls().Deny("User:ANONYMOUS").DenyHosts().Operations(kadm.OpAll))
 	admin := brokers.Admin(t)
-	waitUntil(t, wrongPatience, "the group to be refused", func() bool {
+	testbed.WaitUntil(t, wrongPatience, "the group to be refused", func() bool {
 		_, err := admin.FetchOffsets(t.Context(), group)
 		return errors.Is(err, kerr.GroupAuthorizationFailed)
 	})
@@ -234,7 +234,7 @@ func TestWrongGroup(t *testing.T) {
 	wrongACL(t, brokers, acls().Allow("User:ANONYMOUS").AllowHosts().Operations(kadm.OpDescribe))
 	p = wrongRun(t, badConnector(group, "geo", strings.Join(brokers.Addrs, ","), topic.name, redis.Addrs[0], group, ""))
 	wrongTell(t, p, "join group "+group, "is refused: allow this principal READ on the group")
-	waitUntil(t, wrongPatience, "the status to tell", func() bool {
+	testbed.WaitUntil(t, wrongPatience, "the status to tell", func() bool {
 		return badLogged(p, "status", "is refused") != nil
 	})
 	allow()
@@ -244,7 +244,7 @@ func TestWrongGroup(t *testing.T) {
 
 	// The broker goes, and comes back.
 	p = wrongRun(t, badConnector(group, "geo", strings.Join(brokers.Addrs, ","), topic.name, redis.Addrs[0], group, ""))
-	waitUntil(t, wrongPatience, "the group to be joined", func() bool { return badLogged(p, "assigned") != nil })
+	testbed.WaitUntil(t, wrongPatience, "the group to be joined", func() bool { return badLogged(p, "assigned") != nil })
 	brokers.Nodes[0].Kill()
 	wrongTell(t, p, "connect to broker "+brokers.Addrs[0], "connection refused")
 	if err := brokers.Nodes[0].Start(t.Context()); err != nil {
@@ -294,7 +294,7 @@ func TestWrongDisk(t *testing.T) {
 			}
 			wrongAdd(t, brokers, topic, 8000)
 			wrongTell(t, p, append(words, "write "+dir, "dir: "+dir)...)
-			waitUntil(t, wrongPatience, "the status to tell", func() bool {
+			testbed.WaitUntil(t, wrongPatience, "the status to tell", func() bool {
 				line := badLogged(p, "status", words...)
 				return line != nil && line["blocked"] != nil
 			})
@@ -414,7 +414,7 @@ func TestWrongAlone(t *testing.T) {
 	fatal = strings.Replace(fatal, "session_timeout: 6s", "session_timeout: 45m", 1) // brokers allow 30 minutes
 	p := wrongRun(t, fatal+badConnector(group+"-right", "geo", addrs, topic.name, redis.Addrs[0], group+"-right", ""))
 	wrongTell(t, p, "session_timeout", "group.max.session.timeout.ms", group+"-wrong")
-	waitUntil(t, wrongPatience, "the connector to end", func() bool {
+	testbed.WaitUntil(t, wrongPatience, "the connector to end", func() bool {
 		return badLogged(p, "failed", "session_timeout", group+"-wrong") != nil
 	})
 	wrongDone(t, brokers, group+"-right", topic)

@@ -189,7 +189,7 @@ func TestEventBridge(t *testing.T) {
 			"handlers: [{filter: {rule: value != nil, tombstones: apply}}]"))
 	admin := s.kafka.Admin(t)
 	for _, suffix := range []string{"-record", "-value"} {
-		waitUntil(t, time.Minute, "the group of "+suffix, func() bool { return committedSum(t, admin, s.name+suffix) == n+1 })
+		testbed.WaitUntil(t, time.Minute, "the group of "+suffix, func() bool { return committedSum(t, admin, s.name+suffix) == n+1 })
 	}
 	p.stop()
 

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,20 +23,6 @@ import (
 
 	"github.com/millrace/millrace/testbed"
 )
-
-// fromEnv is a number that makes a test longer: make faults sets them.
-func fromEnv(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
-}
 
 // A lake is a topic on its way into a bucket.
 type lake struct {
@@ -82,7 +67,7 @@ func (l *lake) start(config string) *millraceProcess {
 func (l *lake) written(n int64) {
 	l.t.Helper()
 	admin := l.kafka.Admin(l.t)
-	waitUntil(l.t, 5*time.Minute, fmt.Sprintf("%d offsets committed", n), func() bool { return committedSum(l.t, admin, l.group) == n })
+	testbed.WaitUntil(l.t, 5*time.Minute, fmt.Sprintf("%d offsets committed", n), func() bool { return committedSum(l.t, admin, l.group) == n })
 }
 
 // verify runs millrace verify, which has to find nothing wrong.
@@ -253,21 +238,30 @@ func (l *lake) produce(first, n, perSecond int64) error {
 // Each record is in the bucket exactly once: millrace verify proves it from the links, and a plain count of all lines agrees.
 // MILLRACE_KILLS and MILLRACE_RECORDS make it longer.
 func TestExactlyOnceThroughKills(t *testing.T) {
-	for name, sink := range map[string]string{
-		"one path a partition": `path: "{topic}/{partition}/", rotate: {age: 1s}`,
-		"three paths a field":  `path: "{topic}/kind={value.kind}/", rotate: {age: 1s}`,
+	const kind = `handlers: [{set: {kind: value.seq % 3}}]`
+	for _, c := range []struct {
+		name, sink, more string
+		kills            int
+		count            func(l *lake, records int64)
+	}{
+		{"one path a partition", `path: "{topic}/{partition}/"`, "", 2, func(l *lake, records int64) { l.count(records, all) }},
+		{"three paths a field", `path: "{topic}/kind={value.kind}/"`, kind, 2, (*lake).countKinds},
+		{"three paths a field, Parquet", `path: "{topic}/kind={value.kind}/", format: parquet`, kind, 2, (*lake).countParquet},
 	} {
-		t.Run(name, func(t *testing.T) { killAndCount(t, sink) })
+		t.Run(c.name, func(t *testing.T) {
+			l := newLake(t, 12)
+			records := killAndWait(l, l.config(c.sink+", rotate: {age: 1s}", c.more), testbed.FromEnv(t, "MILLRACE_KILLS", c.kills))
+			l.verify()
+			c.count(l, records)
+		})
 	}
 }
 
-func killAndCount(t *testing.T, sink string) {
-	kills, records := fromEnv(t, "MILLRACE_KILLS", 8), int64(fromEnv(t, "MILLRACE_RECORDS", 300_000))
-	l := newLake(t, 12)
-	config := l.config(sink, `handlers: [{set: {kind: value.seq % 3}}]`)
-	if !strings.Contains(sink, "kind") {
-		config = l.config(sink, "")
-	}
+// killAndWait moves records by three processes of which now and then one is killed. All are written when it returns.
+func killAndWait(l *lake, config string, kills int) (records int64) {
+	t := l.t
+	t.Helper()
+	records = int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 100_000))
 	produced := make(chan error, 1)
 	seconds := int64(kills)*3 + 5
 	go func() { produced <- l.produce(0, records, max(10, records/seconds)) }()
@@ -287,12 +281,7 @@ func killAndCount(t *testing.T, sink string) {
 		p.stop()
 	}
 	t.Logf("%d kills", kills)
-	l.verify()
-	if strings.Contains(sink, "kind") {
-		l.countKinds(records)
-		return
-	}
-	l.count(records, all)
+	return records
 }
 
 // countKinds is count for records that a handler gave a kind.
@@ -334,14 +323,14 @@ func (l *lake) countKinds(n int64) {
 // Half of the records are filtered, and processes are paused beyond the session timeout, so that they come back as zombies and
 // go on writing what they had.
 func TestZombiesWithHalfTheRecordsFiltered(t *testing.T) {
-	records := int64(fromEnv(t, "MILLRACE_RECORDS", 300_000)) / 2
+	records := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 300_000)) / 2
 	l := newLake(t, 6)
 	config := l.config(`path: "{topic}/{partition}/", rotate: {age: 1s}`, `handlers: [{filter: value.seq % 2 == 0}]`)
 	produced := make(chan error, 1)
 	go func() { produced <- l.produce(0, records, records/45) }()
 	processes := []*millraceProcess{l.start(config), l.start(config), l.start(config)}
 	time.Sleep(6 * time.Second)
-	for i := range 4 {
+	for i := range 3 { // each of them
 		p := processes[i%len(processes)]
 		if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)

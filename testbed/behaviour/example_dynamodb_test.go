@@ -44,7 +44,7 @@ func TestExampleTripsToDynamoDB(t *testing.T) {
 		p := startMillrace(t, exampleFile(t, "trips-to-dynamodb/millrace.yaml", "name: trips-to-dynamodb", "name: "+group,
 			"[cars.trips.json]", "["+topic+"]", "{topic: cars.trips.dlq}", "{topic: "+dead+"}"))
 		admin := kafka.Admin(t)
-		waitUntil(t, time.Minute, "the end of the topic", func() bool { return committedSum(t, admin, group) == int64(len(records)) })
+		testbed.WaitUntil(t, time.Minute, "the end of the topic", func() bool { return committedSum(t, admin, group) == int64(len(records)) })
 		p.stop()
 		trips.check(t, db.Items(t, table))
 	}

@@ -43,7 +43,7 @@ func TestExampleFraudToEventBridge(t *testing.T) {
 	p := startMillrace(t, exampleFile(t, "fraud-to-eventbridge/millrace.yaml", "name: fraud-to-eventbridge", "name: "+name,
 		"[notifications]", "["+topic+"]", "{topic: notifications.dlq}", "{topic: "+dead+"}"))
 	admin := kafka.Admin(t)
-	waitUntil(t, time.Minute, "the end of the topic", func() bool { return committedSum(t, admin, name) == n+1 })
+	testbed.WaitUntil(t, time.Minute, "the end of the topic", func() bool { return committedSum(t, admin, name) == n+1 })
 	p.stop()
 
 	ids := map[string]bool{}

@@ -87,7 +87,7 @@ sink: {file: {dir: %[5]q, path: "{topic}/{partition}/", rotate: {size: 1MiB, age
 	}
 	admin := kafka.Admin(t)
 	for _, connector := range []string{"fast", "newest", "files"} {
-		waitUntil(t, 4*time.Minute, "the group of "+connector, func() bool { return committedSum(t, admin, group+"-"+connector) == flowRecords })
+		testbed.WaitUntil(t, 4*time.Minute, "the group of "+connector, func() bool { return committedSum(t, admin, group+"-"+connector) == flowRecords })
 	}
 	c.stop()
 	d.stop()

@@ -99,7 +99,7 @@ func TestMSKIAM(t *testing.T) {
 		produce(within(t, time.Minute), t, b.Brokers, g.topic, 500)
 		p := g.start()
 		for _, l := range g.logins {
-			waitUntil(t, time.Minute, "500 rows of "+l.name, func() bool { return g.rows(l.name) == 500 })
+			testbed.WaitUntil(t, time.Minute, "500 rows of "+l.name, func() bool { return g.rows(l.name) == 500 })
 		}
 		as := principals(t, p)
 		p.stop()
@@ -187,7 +187,7 @@ func TestMSKIAM(t *testing.T) {
 			pod := strings.ReplaceAll(strings.ToLower(name), " ", "-")
 			g.logins = []login{{name: pod, listener: testbed.IAMLocal, auth: iamAuth("")}}
 			p := g.start()
-			waitUntil(t, time.Minute, "500 rows", func() bool { return g.rows(pod) == 500 })
+			testbed.WaitUntil(t, time.Minute, "500 rows", func() bool { return g.rows(pod) == 500 })
 			p.stop()
 			as := ""
 			for _, a := range b.Attempts(t) {
@@ -263,7 +263,7 @@ func TestMSKIAMCredentialsChangeWhileRecordsFlow(t *testing.T) {
 	caughtUp := func(name string) {
 		t.Helper()
 		at := feed.sent.Load()
-		waitUntil(t, 2*time.Minute, "rows of "+name, func() bool { return int64(g.rows(name)) >= at })
+		testbed.WaitUntil(t, 2*time.Minute, "rows of "+name, func() bool { return int64(g.rows(name)) >= at })
 	}
 	caughtUp("role")
 	caughtUp("keys")
@@ -277,7 +277,7 @@ func TestMSKIAMCredentialsChangeWhileRecordsFlow(t *testing.T) {
 		return n
 	}
 	before := accepted()
-	waitUntil(t, time.Minute, "authentications", func() bool { return accepted() >= before+12 })
+	testbed.WaitUntil(t, time.Minute, "authentications", func() bool { return accepted() >= before+12 })
 	if said := p.log.String(); strings.Contains(said, `"level":"WARN"`) || strings.Contains(said, `"level":"ERROR"`) {
 		t.Errorf("authentication again isn't silent:\n%s", lastLines(said, 20))
 	}
@@ -289,7 +289,7 @@ func TestMSKIAMCredentialsChangeWhileRecordsFlow(t *testing.T) {
 		}
 	}
 	b.Credentials.Remove(t, old.AccessKeyID)
-	waitUntil(t, time.Minute, "the new key", func() bool {
+	testbed.WaitUntil(t, time.Minute, "the new key", func() bool {
 		for _, a := range b.Attempts(t) {
 			if a.AccessKey == renewed.AccessKeyID && a.Refused == "" {
 				return true
@@ -301,16 +301,16 @@ func TestMSKIAMCredentialsChangeWhileRecordsFlow(t *testing.T) {
 
 	// The role is refused until its session has ended.
 	sts.Refuse("reader", true)
-	waitUntil(t, time.Minute, "the refusal in the status", func() bool {
+	testbed.WaitUntil(t, time.Minute, "the refusal in the status", func() bool {
 		_, page := p.get("/status")
 		return strings.Contains(page, "sts:AssumeRole") || strings.Contains(page, "AccessDenied")
 	})
 	stopped := g.rows("role")
 	sts.Refuse("reader", false)
-	waitUntil(t, 2*time.Minute, "more rows", func() bool { return g.rows("role") > stopped+1000 })
+	testbed.WaitUntil(t, 2*time.Minute, "more rows", func() bool { return g.rows("role") > stopped+1000 })
 	sent := feed.stop()
 	for _, name := range []string{"role", "keys"} {
-		waitUntil(t, 2*time.Minute, "all rows of "+name, func() bool { return int64(g.rows(name)) >= sent })
+		testbed.WaitUntil(t, 2*time.Minute, "all rows of "+name, func() bool { return int64(g.rows(name)) >= sent })
 	}
 	p.stop()
 	for _, name := range []string{"role", "keys"} {
@@ -350,9 +350,9 @@ func TestQuota(t *testing.T) {
 	}
 	p := g.start()
 	// The broker counts over 11 s: what was read at once at the start is spread over them first.
-	waitUntil(t, time.Minute, "the broker's window", func() bool { return p.metric("millrace_fetch_throttle_seconds_total") > 13 })
+	testbed.WaitUntil(t, time.Minute, "the broker's window", func() bool { return p.metric("millrace_fetch_throttle_seconds_total") > 13 })
 	begun, first := time.Now(), p.metric("millrace_read_bytes_total")
-	waitUntil(t, time.Minute, "15 s of throttled reading", func() bool { return time.Since(begun) > 15*time.Second })
+	testbed.WaitUntil(t, time.Minute, "15 s of throttled reading", func() bool { return time.Since(begun) > 15*time.Second })
 	got := (p.metric("millrace_read_bytes_total") - first) / time.Since(begun).Seconds()
 	throttled, most := p.metric("millrace_fetch_throttle_seconds_total"), p.metric("millrace_fetch_throttle_max_seconds")
 	t.Logf("%.0f bytes a second of %d; throttled for %.1f s, at most %.1f s at once", got, rate, throttled, most)
@@ -367,6 +367,6 @@ func TestQuota(t *testing.T) {
 		t.Errorf("something failed:\n%s", lastLines(p.log.String(), 20))
 	}
 	b.SetQuota(t, "alice", "", 0)
-	waitUntil(t, time.Minute, "all rows", func() bool { return g.rows("slow") == records })
+	testbed.WaitUntil(t, time.Minute, "all rows", func() bool { return g.rows("slow") == records })
 	p.stop()
 }

@@ -64,9 +64,9 @@ func (l *lake) sizes() string {
 	return fmt.Sprintf("%d objects, %d KiB in all, median %d KiB, largest %d KiB", len(all), sum>>10, all[len(all)/2]>>10, all[len(all)-1]>>10)
 }
 
-// A topic of 12 partitions leads to 1,000 paths, in every partition: 12,000 files are open at once, within 256 MiB.
+// A topic of 12 partitions leads to 1,000 paths, each from up to five of them: 4,200 files are open at once, within 256 MiB.
 func TestThousandPathsInMemory(t *testing.T) {
-	records := int64(fromEnv(t, "MILLRACE_RECORDS", 400_000))
+	records := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 250_000))
 	l := newLake(t, 12)
 	if err := l.produce(0, records, 0); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestThousandPathsInMemory(t *testing.T) {
 // files are closed early, by memory, and counted.
 func TestHundredBusyTopicsInMemory(t *testing.T) {
 	const topics = 100
-	perTopic := fromEnv(t, "MILLRACE_RECORDS_PER_TOPIC", 10_000)
+	perTopic := testbed.FromEnv(t, "MILLRACE_RECORDS_PER_TOPIC", 6_000)
 	bed := testbed.Kafka(t)
 	l := &lake{t: t, s3: testbed.S3Server(t), kafka: bed, group: testbed.Name(t)}
 	l.bucket = l.s3.Bucket(t)
@@ -182,10 +182,10 @@ func TestTopicAppears(t *testing.T) {
 	config := strings.Replace(l.config(`path: "{topic}/{partition}/", rotate: {age: 10m}`, ""), "topics: ["+first+"]", fmt.Sprintf(`topics_regex: "^%s[.]"`, prefix), 1)
 	p := l.start(config)
 	p.says("assigned")
-	waitUntil(t, time.Minute, "the first topic to be read", func() bool { return strings.Contains(p.log.String(), "topic="+first) })
+	testbed.WaitUntil(t, time.Minute, "the first topic to be read", func() bool { return strings.Contains(p.log.String(), "topic="+first) })
 	bed.CreateTopic(t, second, 1)
 	produceTo(t, bed, []string{second}, 1000)
-	waitUntil(t, time.Minute, "the new topic to be assigned", func() bool { return strings.Contains(p.log.String(), "topic="+second) })
+	testbed.WaitUntil(t, time.Minute, "the new topic to be assigned", func() bool { return strings.Contains(p.log.String(), "topic="+second) })
 	time.Sleep(5 * time.Second) // and read
 	if n := len(l.objects()); n != 0 {
 		t.Errorf("%d files were closed when the topic appeared", n)

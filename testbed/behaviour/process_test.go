@@ -84,10 +84,26 @@ func startMillrace(t *testing.T, config string, flags ...string) *millraceProces
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("log of the process:\n%s", lastLines(p.log.String(), 40))
+			t.Logf("log of the process, without most of its status lines:\n%s", lastLines(eventful(p.log.String()), 60))
 		}
 	})
 	return p
+}
+
+// eventful is a log without the status lines that a status line follows.
+func eventful(log string) string {
+	var kept []string
+	for line := range strings.Lines(log) {
+		if n := len(kept); n > 0 && isStatus(line) && isStatus(kept[n-1]) {
+			kept = kept[:n-1]
+		}
+		kept = append(kept, line)
+	}
+	return strings.Join(kept, "")
+}
+
+func isStatus(line string) bool {
+	return strings.Contains(line, `"msg":"status"`) || strings.Contains(line, "msg=status")
 }
 
 func lastLines(s string, n int) string {
@@ -115,15 +131,4 @@ func (p *millraceProcess) kill() {
 	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) && !strings.Contains(err.Error(), "already called") {
 		p.t.Log(err)
 	}
-}
-
-// waitUntil waits until ok, or fails the test.
-func waitUntil(t *testing.T, d time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("waited %s in vain for %s", d, what)
 }

@@ -39,14 +39,14 @@ var listening = regexp.MustCompile(`msg=listening .*address=(\S+)`)
 func (d *deployment) start() *pod {
 	d.t.Helper()
 	p := &pod{millraceProcess: startMillrace(d.t, d.config, "--http", "127.0.0.1:0")}
-	waitUntil(d.t, 30*time.Second, "the port", func() bool {
+	testbed.WaitUntil(d.t, 30*time.Second, "the port", func() bool {
 		found := listening.FindStringSubmatch(p.log.String())
 		if found != nil {
 			p.url = "http://" + found[1]
 		}
 		return found != nil
 	})
-	waitUntil(d.t, time.Minute, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	testbed.WaitUntil(d.t, time.Minute, "readiness", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 	return p
 }
 
@@ -109,7 +109,7 @@ var assigned = regexp.MustCompile(`(?m)^millrace_assigned_partitions\{[^}]*\} (\
 // shares waits until the pods have these numbers of partitions, in any order.
 func (d *deployment) shares(want string) {
 	d.t.Helper()
-	waitUntil(d.t, time.Minute, "partitions shared out as "+want, func() bool {
+	testbed.WaitUntil(d.t, time.Minute, "partitions shared out as "+want, func() bool {
 		count := map[string]int{}
 		for _, p := range d.pods {
 			_, page := p.get("/metrics")
@@ -164,10 +164,10 @@ func TestChartExampleIsScaledAndRolledOut(t *testing.T) {
 	d.scale(2)
 	d.shares("map[2:1 3:1]")
 	before := feed.sent.Load()
-	waitUntil(t, time.Minute, "more records", func() bool { return feed.sent.Load() > before+1000 })
+	testbed.WaitUntil(t, time.Minute, "more records", func() bool { return feed.sent.Load() > before+1000 })
 	sent := feed.stop()
 	admin := brokers.Admin(t)
-	waitUntil(t, time.Minute, "all records committed", func() bool { return committedSum(t, admin, group) == sent })
+	testbed.WaitUntil(t, time.Minute, "all records committed", func() bool { return committedSum(t, admin, group) == sent })
 	d.scale(0)
 
 	members, err := server.Client(t).ZCard(t.Context(), key).Result()

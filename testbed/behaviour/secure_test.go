@@ -128,7 +128,7 @@ func logLines(t *testing.T, log string) (lines []line) {
 // refusals waits until each login was refused, and returns what was said of each first and how long the slowest took.
 func (g *doorway) refusals(p *pod) (said map[string]string, slowest time.Duration) {
 	g.t.Helper()
-	waitUntil(g.t, time.Minute, "all to be refused", func() bool {
+	testbed.WaitUntil(g.t, time.Minute, "all to be refused", func() bool {
 		said, slowest = map[string]string{}, 0
 		begun := map[string]time.Time{}
 		for _, l := range logLines(g.t, p.log.String()) {
@@ -192,7 +192,7 @@ func (g *doorway) inStatus(p *pod, said map[string]string) {
 func (g *doorway) start(flags ...string) *pod {
 	g.t.Helper()
 	p := &pod{millraceProcess: startMillrace(g.t, g.config(), append([]string{"--http", "127.0.0.1:0", "--log", "json"}, flags...)...)}
-	waitUntil(g.t, 30*time.Second, "the port", func() bool {
+	testbed.WaitUntil(g.t, 30*time.Second, "the port", func() bool {
 		found := listeningJSON.FindStringSubmatch(p.log.String())
 		if found != nil {
 			p.url = "http://" + found[1]
@@ -350,9 +350,9 @@ func TestSecureKafka(t *testing.T) {
 		)
 		produce(within(t, time.Minute), t, b.Brokers, g.topic, 500)
 		p := g.start("--budget", "512MiB")
-		waitUntil(t, time.Minute, "readiness", func() bool { code, _ := p.get("/readyz"); return code == 200 })
+		testbed.WaitUntil(t, time.Minute, "readiness", func() bool { code, _ := p.get("/readyz"); return code == 200 })
 		for _, l := range g.logins {
-			waitUntil(t, time.Minute, "500 rows of "+l.name, func() bool { return g.rows(l.name) == 500 })
+			testbed.WaitUntil(t, time.Minute, "500 rows of "+l.name, func() bool { return g.rows(l.name) == 500 })
 		}
 		as := principals(t, p)
 		p.stop()
@@ -456,9 +456,9 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	}
 	feed := startFeed(t, b.Brokers, g.topic)
 	p := g.start()
-	waitUntil(t, time.Minute, "the first rows", func() bool { return g.rows("scram") > 0 })
+	testbed.WaitUntil(t, time.Minute, "the first rows", func() bool { return g.rows("scram") > 0 })
 	b.SetPassword(t, "alice", "a-new-password-of-alice")
-	waitUntil(t, time.Minute, "the refusal to be said", func() bool { return strings.Contains(p.log.String(), "SASL authentication failed") })
+	testbed.WaitUntil(t, time.Minute, "the refusal to be said", func() bool { return strings.Contains(p.log.String(), "SASL authentication failed") })
 	if err := os.WriteFile(password, []byte("a-new-password-of-alice"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -467,11 +467,11 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	both := func(n int64) func() bool {
 		return func() bool { return int64(g.rows("scram")) >= n && int64(g.rows("vault")) >= n }
 	}
-	waitUntil(t, time.Minute, "rows with the new password", both(at+1))
+	testbed.WaitUntil(t, 3*time.Minute, "rows with the new password", both(at+1))
 
 	// A right that is taken away, and given back.
 	b.Deny(t, "User:alice", kmsg.ACLResourceTypeTopic, g.topic, kmsg.ACLOperationRead)
-	waitUntil(t, time.Minute, "the missing right in the status", func() bool {
+	testbed.WaitUntil(t, time.Minute, "the missing right in the status", func() bool {
 		_, page := p.get("/status")
 		return strings.Contains(page, "cluster failed to authorize User:alice")
 	})
@@ -480,9 +480,9 @@ func TestSecretsRotateWhileRecordsFlow(t *testing.T) {
 	}
 	b.Allow(t, "User:alice", kmsg.ACLResourceTypeTopic, g.topic, kmsg.ACLOperationRead)
 	at = feed.sent.Load()
-	waitUntil(t, 2*time.Minute, "rows with the right again", both(at+1))
+	testbed.WaitUntil(t, 2*time.Minute, "rows with the right again", both(at+1))
 	sent := feed.stop()
-	waitUntil(t, time.Minute, "all rows", both(sent))
+	testbed.WaitUntil(t, time.Minute, "all rows", both(sent))
 	p.stop()
 	for _, l := range g.logins {
 		if n := g.rows(l.name); int64(n) != sent {

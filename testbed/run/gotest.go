@@ -27,10 +27,10 @@ type phase struct {
 
 func (p phase) with(env []string) phase { p.env = env; return p }
 
-// unit needs nothing but Go. Packages on services run one at a time: they share the machine with the services.
+// unit needs nothing but Go. Packages on services run two at a time: they mostly wait, and share the machine with the services.
 var (
 	unit     = phase{name: "unit", args: []string{"-p", "2", "-timeout", "10m"}}
-	services = phase{name: "real", args: []string{"-p", "1", "-timeout", "40m", "-tags", "testbed"}}
+	services = phase{name: "real", args: []string{"-p", "2", "-timeout", "60m", "-tags", "testbed"}}
 )
 
 // vet runs go vet over everything, the tests on services included.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +17,17 @@ type tally struct {
 	problems []string // what failed or was skipped, for the end
 	pending  map[test]*pending
 	build    map[string]string // what the compiler said, by import path
+	slow     []timed           // top-level tests, the slowest first
 }
+
+// A timed test took a while, its subtests and the waiting for its turn apart from others included.
+type timed struct {
+	name string
+	took time.Duration
+}
+
+// mostSlow is how many of the slowest tests are named: where to look when all take too long.
+const mostSlow = 12
 
 // A count is the tests of a package.
 type count struct {
@@ -66,6 +77,7 @@ func (t *tally) add(out *screen, ph phase, e event) {
 			t.endPackage(out, ph, pkg, e)
 		} else {
 			t.endTest(out, ph, id, e.Action)
+			t.noteTime(id, time.Duration(e.Elapsed*float64(time.Second)))
 		}
 		delete(t.pending, id)
 	}
@@ -125,6 +137,16 @@ func (t *tally) endTest(out *screen, ph phase, id test, action string) {
 		t.problems = append(t.problems, "failed   "+name)
 		out.line("%s  %s\n%s", out.paint(red, "FAIL"), name, indent(t.begin(id).said()))
 	}
+}
+
+// noteTime keeps the time of a top-level test if it is one of the slowest.
+func (t *tally) noteTime(id test, took time.Duration) {
+	if took < time.Second || strings.Contains(id.name, "/") {
+		return
+	}
+	t.slow = append(t.slow, timed{id.pkg + " " + id.name, took})
+	slices.SortStableFunc(t.slow, func(a, b timed) int { return cmp.Compare(b.took, a.took) })
+	t.slow = t.slow[:min(len(t.slow), mostSlow)]
 }
 
 // endPackage counts a failure that is no test's own: of the build, of TestMain, a panic, a timeout.
@@ -221,6 +243,12 @@ func (t *tally) print(out *screen) bool {
 			break
 		}
 		out.line("%s", p)
+	}
+	if len(t.slow) > 0 {
+		out.title("Slowest")
+	}
+	for _, s := range t.slow {
+		out.line("%-68s %10s", s.name, seconds(s.took))
 	}
 	ok := sum.failed == 0 && sum.skipped == 0 && u+r > 0
 	out.line("")

@@ -21,9 +21,9 @@ func TestTally(t *testing.T) {
 			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"run",` + pkg + `,"Test":"TestA/sub"}`,
 			`{"Action":"pass",` + pkg + `,"Test":"TestA/sub"}`,
-			`{"Action":"pass",` + pkg + `,"Test":"TestA"}`,
+			`{"Action":"pass",` + pkg + `,"Test":"TestA","Elapsed":1.2}`,
 			`{"Action":"pass",` + pkg + `,"Elapsed":1.5}`,
-		}, "2 passed, 0 failed, 0 skipped", true, []string{"serde", "2 tests", "1.5 s"}},
+		}, "2 passed, 0 failed, 0 skipped", true, []string{"serde", "2 tests", "1.5 s", "serde TestA", "1.2 s"}},
 		{"failed", []string{
 			`{"Action":"run",` + pkg + `,"Test":"TestA"}`,
 			`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"=== RUN   TestA\n"}`,
