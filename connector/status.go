@@ -40,7 +40,7 @@ type PartitionStatus struct {
 	State     State     `json:"state"`
 	Position  int64     `json:"position"`  // offset to process next
 	Committed int64     `json:"committed"` // the group's offset, -1 if none
-	End       int64     `json:"end"`       // end offset when last seen
+	End       int64     `json:"end"`       // end offset when last seen, records of open transactions included
 	Read      int64     `json:"read"`
 	ReadBytes int64     `json:"read_bytes"`
 	Written   int64     `json:"written"`
@@ -86,6 +86,10 @@ type Report struct {
 	Unknown    int      `json:"unknown,omitempty"`   // partitions that the group assigned, and of which the offsets are still being looked up
 	Nothing    bool     `json:"nothing,omitempty"`   // no topic to read is there, so that there is no group to join yet
 	Throttle   Throttle `json:"throttle"`            // of fetches, or of what is produced
+
+	// Ends are the end offsets of a Consumer's partitions when it last asked for them; nil if it doesn't. Batches tell nothing of a partition
+	// that is paused, or whose next records belong to a transaction that nobody ends.
+	Ends map[Partition]int64 `json:"-"`
 }
 
 // A Throttle is how long a service made its client wait because of a quota, since the start.
@@ -107,6 +111,9 @@ func (c *Connector) Status() Status {
 	s.Schemas = c.schemas()
 	now := time.Now()
 	for _, p := range *c.parts.Load() {
+		if s.Consumer != nil {
+			p.status.ends(s.Consumer.Ends[p.Partition])
+		}
 		ps := p.status.look(now)
 		ps.Partition, ps.Held = p.Partition, p.held.Load()
 		if p.stage != nil {
@@ -190,6 +197,13 @@ func (c *statusCell) begin(a Assignment, now time.Time) {
 	c.s.State, c.s.Since = StateRecovering, now
 	c.s.Position, c.s.Committed, c.s.End = a.Start, a.Committed, a.LogEnd
 	c.backlog.newest = now.UnixMilli()
+}
+
+// ends notes an end offset that was asked for.
+func (c *statusCell) ends(at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.s.End = max(c.s.End, at)
 }
 
 // sample notes how far the partition is, for the pace.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/millrace/millrace/connector"
@@ -221,7 +222,7 @@ type (
 )
 
 func (reportingConsumer) Report() connector.Report {
-	return connector.Report{Principal: "User:reader", Joined: true}
+	return connector.Report{Principal: "User:reader", Joined: true, Ends: map[connector.Partition]int64{p0: 7}}
 }
 func (*reportingLetter) Report() connector.Report { return connector.Report{Principal: "User:writer"} }
 
@@ -241,6 +242,32 @@ func TestStatusHoldsReports(t *testing.T) {
 	if s := c.Status(); s.Consumer.Principal != "User:reader" || !s.Consumer.Joined || s.DeadLetter.Principal != "User:writer" {
 		t.Errorf("%+v %+v", s.Consumer, s.DeadLetter)
 	}
+}
+
+// TestLagOfWhatCantBeRead: what lies behind an open transaction, or in a paused partition, isn't in any batch, and is lag.
+func TestLagOfWhatCantBeRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := connectortest.NewLog()
+		log.Append(p0, aged(1, 1, 1)...)
+		inner := connectortest.NewConsumer(log)
+		c, err := connector.New(reportingConsumer{inner}, newSink(), quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		synctest.Wait()
+		inner.Assign(p0)
+		time.Sleep(20 * time.Second)
+		if got := c.Status().Partitions[0]; got.Committed != 3 || got.End != 7 || got.Lag != 4 || !about(got.LagSeconds, 21) || got.CatchUp != -1 {
+			t.Errorf("%+v", got)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestStatusInJSON holds the names: others read them.

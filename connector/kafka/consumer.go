@@ -73,6 +73,8 @@ type partition struct {
 	resume  bool  // Resume was called; the next Poll opens it
 	checked bool  // the first offset to read was compared with the log
 	next    int64 // where franz-go reads on, unless moved
+	end     int64 // the log's end when it was last asked for; 0: not yet
+	idle    int64 // next at that time
 	moved   bool  // franz-go reads elsewhere: its offset must be set to next
 
 	stored  int64  // highest offset known to be committed; -1 if none is
@@ -97,6 +99,9 @@ func (c *Consumer) Notify(l connector.Listener) {
 		defer cancel()
 		c.access.identify(ctx)
 	})
+	if c.client != nil {
+		c.lookups.Go(c.watchEnds)
+	}
 }
 
 // Window is the most bytes, as they lie in Kafka, that one Poll returns: fetch.max_bytes, but not less than 1 MiB of each broker.

@@ -24,9 +24,11 @@ func (c *Consumer) Report() connector.Report {
 	r.Nothing = len(c.found.topics) == 0 && !r.Joined
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.partitions {
+	r.Ends = make(map[connector.Partition]int64, len(c.partitions))
+	for k, p := range c.partitions {
 		if p.known {
 			r.Unknown--
+			r.Ends[k] = p.end
 		}
 	}
 	r.Unknown = max(r.Unknown, 0)

@@ -5,13 +5,13 @@ package torture
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/connector"
 	"github.com/millrace/millrace/testbed"
 )
 
@@ -83,13 +83,16 @@ func TestHangingTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(timeout - 5*time.Second)
+	testbed.WaitUntil(t, timeout, "lag of the partition that is held back", func() bool {
+		s := r.statusOf(p.Partition)
+		return s.Lag > 0 && s.Position <= stuck.Offset
+	})
 	now := time.Now()
 	held, free := r.offsets.Before(r.group(lines), p.Partition, now), false
 	for partition := range r.partitions {
 		free = free || partition != p.Partition && r.offsets.Before(r.group(lines), partition, now) > r.offsets.Before(r.group(lines), partition, now.Add(-3*time.Second))
 	}
-	t.Logf("partition %d is held at %d by a transaction at %d; its status: %s", p.Partition, held, stuck.Offset, r.statusOf(p.Partition))
+	t.Logf("partition %d is held at %d by a transaction at %d; its status: %+v", p.Partition, held, stuck.Offset, r.statusOf(p.Partition))
 	if held > stuck.Offset || !free {
 		t.Errorf("partition %d is at %d, though an open transaction began at %d; others go on: %t", p.Partition, held, stuck.Offset, free)
 	}
@@ -97,7 +100,7 @@ func TestHangingTransaction(t *testing.T) {
 }
 
 // statusOf is what the status says of a partition.
-func (r *rig) statusOf(partition int32) string {
+func (r *rig) statusOf(partition int32) connector.PartitionStatus {
 	r.t.Helper()
 	at, err := r.runs[0].HTTP()
 	if err != nil {
@@ -108,29 +111,17 @@ func (r *rig) statusOf(partition int32) string {
 		r.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var status struct {
-		Connectors []struct {
-			Partitions []json.RawMessage
-			Status     struct{ Partitions []json.RawMessage }
-		}
-	}
-	if err := json.Unmarshal(body, &status); err != nil {
+	var status struct{ Connectors []connector.Status }
+	if err := json.NewDecoder(answer.Body).Decode(&status); err != nil {
 		r.t.Fatal(err)
 	}
 	for _, c := range status.Connectors {
-		for _, text := range append(c.Partitions, c.Status.Partitions...) {
-			var of struct {
-				Partition int32
-				ID        int32
-			}
-			if json.Unmarshal(text, &of) == nil && max(of.Partition, of.ID) == partition {
-				return string(text)
+		for _, p := range c.Partitions {
+			if p.ID == partition {
+				return p
 			}
 		}
 	}
-	return "nothing"
+	r.t.Fatalf("the status says nothing of partition %d", partition)
+	return connector.PartitionStatus{}
 }
