@@ -28,7 +28,7 @@ torture:   ## the fault suite (5 minutes); N=200 for the numbers of docs/reliabi
 
 faults:    ## 50 kills over 1,000,000 records, zombies, and memory (about 12 minutes)
 	@MILLRACE_KILLS=50 MILLRACE_RECORDS=1000000 MILLRACE_RECORDS_PER_TOPIC=20000 go run ./testbed/run \
-	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies|InMemory' ./testbed/behaviour
+	  go test -tags testbed -count=1 -timeout 60m -v -run 'TestExactlyOnceThroughKills|TestZombies|InMemory|ComeAndGo' ./testbed/behaviour
 
 dynamodb:  ## 1,000,000 records into DynamoDB Local with 30 % faults, kills and zombies (an hour or more)
 	@MILLRACE_KILLS=20 MILLRACE_RECORDS=1000000 go run ./testbed/run \

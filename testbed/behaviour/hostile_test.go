@@ -95,7 +95,7 @@ func gapRecords(t *testing.T, bed *testbed.Brokers, topic string) (gaps, others 
 // MILLRACE_BOMBS make it longer.
 func TestBombsAmongGoodRecords(t *testing.T) {
 	const partitions = 8
-	records, bombs := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 30_000)), testbed.FromEnv(t, "MILLRACE_BOMBS", 8)
+	records, bombs := int64(testbed.FromEnv(t, "MILLRACE_RECORDS", 10_000)), testbed.FromEnv(t, "MILLRACE_BOMBS", 4)
 	l := &lake{t: t, s3: testbed.S3Server(t), kafka: testbed.Kafka(t), group: testbed.Name(t)}
 	redis := testbed.RedisServer(t)
 	l.bucket, l.topic = l.s3.Bucket(t), testbed.Name(t)

@@ -93,7 +93,7 @@ func TestThousandPathsInMemory(t *testing.T) {
 // files are closed early, by memory, and counted.
 func TestHundredBusyTopicsInMemory(t *testing.T) {
 	const topics = 100
-	perTopic := testbed.FromEnv(t, "MILLRACE_RECORDS_PER_TOPIC", 6_000)
+	perTopic := testbed.FromEnv(t, "MILLRACE_RECORDS_PER_TOPIC", 4_000)
 	bed := testbed.Kafka(t)
 	l := &lake{t: t, s3: testbed.S3Server(t), kafka: bed, group: testbed.Name(t)}
 	l.bucket = l.s3.Bucket(t)

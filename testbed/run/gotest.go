@@ -27,10 +27,12 @@ type phase struct {
 
 func (p phase) with(env []string) phase { p.env = env; return p }
 
-// unit needs nothing but Go. Packages on services run two at a time: they mostly wait, and share the machine with the services.
+// unit needs nothing but Go. Packages on services run two at a time: they mostly wait, and share the machine with the services. Those below testbed
+// drive processes of the command, which are as they are shipped: a race detector in the tests would only take the machine from them.
 var (
-	unit     = phase{name: "unit", args: []string{"-p", "2", "-timeout", "10m"}}
-	services = phase{name: "real", args: []string{"-p", "2", "-timeout", "60m", "-tags", "testbed"}}
+	unit     = phase{name: "unit", args: []string{"-race", "-p", "2", "-timeout", "10m"}}
+	services = phase{name: "real", args: []string{"-race", "-p", "2", "-timeout", "60m", "-tags", "testbed"}}
+	driven   = phase{name: services.name, args: []string{"-p", "2", "-timeout", "60m", "-tags", "testbed"}}
 )
 
 // vet runs go vet over everything, the tests on services included.
@@ -44,9 +46,9 @@ func vet(ctx context.Context, out *screen) error {
 	})
 }
 
-// goTest runs the tests of packages with the race detector and counts them in total.
+// goTest runs the tests of packages and counts them in total.
 func goTest(ctx context.Context, out *screen, total *tally, ph phase, packages ...string) {
-	args := append([]string{"test", "-json", "-race", "-count=1"}, ph.args...)
+	args := append([]string{"test", "-json", "-count=1"}, ph.args...)
 	out.line("go %s", strings.Join(slices.Concat(args[:1], args[2:], abbreviate(packages)), " "))
 	cmd := command(ctx, "go", append(args, packages...)...)
 	cmd.Env = append(append(cmd.Environ(), "CGO_ENABLED=1"), ph.env...)
@@ -103,23 +105,27 @@ func readEvents(r io.Reader, add func(event)) error {
 	}
 }
 
-// taggedPackages are those with tests on services: the ones whose test files differ with the build tag.
-func taggedPackages(ctx context.Context) ([]string, error) {
+// taggedPackages are those with tests on services: the ones whose test files differ with the build tag. Those that drive processes lie below testbed.
+func taggedPackages(ctx context.Context) (own, drivers []string, _ error) {
 	without, err := testFiles(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	with, err := testFiles(ctx, "-tags", "testbed")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var found []string
 	for _, pkg := range slices.Sorted(maps.Keys(with)) {
-		if with[pkg] != without[pkg] {
-			found = append(found, "."+strings.TrimPrefix(pkg, module))
+		path := strings.TrimPrefix(pkg, module)
+		switch {
+		case with[pkg] == without[pkg]:
+		case strings.HasPrefix(path, "/testbed"):
+			drivers = append(drivers, "."+path)
+		default:
+			own = append(own, "."+path)
 		}
 	}
-	return found, nil
+	return own, drivers, nil
 }
 
 func testFiles(ctx context.Context, flags ...string) (map[string]string, error) {

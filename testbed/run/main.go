@@ -79,7 +79,7 @@ func runTests(ctx context.Context, out *screen) bool {
 
 // testServices runs the tests on real services. The error names a part that couldn't be had.
 func testServices(ctx context.Context, out *screen, total *tally) error {
-	packages, err := taggedPackages(ctx)
+	own, drivers, err := taggedPackages(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,8 @@ func testServices(ctx context.Context, out *screen, total *tally) error {
 	}
 	out.title("Tests on real services")
 	before := total.bad()
-	goTest(ctx, out, total, services.with(bed.Env()), packages...)
+	goTest(ctx, out, total, services.with(bed.Env()), own...)
+	goTest(ctx, out, total, driven.with(bed.Env()), drivers...)
 	keep := total.bad() > before
 	if keep {
 		out.line("the services' logs are kept in %s", bed.Dir)
