@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zlib"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/serde/glue"
 	"github.com/millrace/millrace/testbed"
 )
 
@@ -150,6 +152,53 @@ dead_letter: {kafka: %[5]s}
 	t.Logf("%d records and %d bombs of %d MiB in %s: peak %d MiB resident, %d MiB held by records", records, bombs, bombSize>>20, took.Round(time.Second), peak, held(p.log.String()))
 	if peak >= underLimit {
 		t.Errorf("peak of %d MiB resident, not below %d", peak, underLimit)
+	}
+}
+
+// Values of AWS's serializer whose payload unpacks to 600 MiB go into the dead letter, one by one: their neighbours are delivered.
+func TestBombsInGlueMessages(t *testing.T) {
+	const bombs = 12
+	l := newLake(t, 4)
+	dead := l.kafka.Topic(t, 1)
+	registry := testbed.Moto(t).Registry(t)
+	e := &evolving{t: t, registry: registry, lake: l, name: "r"}
+	e.wave(1, 10_000)
+	bomb := bytes.NewBuffer(glue.AppendHeader(nil, e.last, true))
+	w := zlib.NewWriter(bomb)
+	for zeros := make([]byte, 1<<20); bomb.Len() < bombSize/1100; {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	client := l.kafka.Client(t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	for range bombs {
+		if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: l.topic, Value: bomb.Bytes()}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.wave(1, 10_000)
+	p := l.start(l.config(`path: "{topic}/{partition}/", rotate: {age: 1s}`, fmt.Sprintf("decode: {value: {glue: {region: %s, endpoint: %q, registry: %s, access_key: a, secret_key: b}}}\ndead_letter: {kafka: {topic: %s}}",
+		registry.Region, registry.Endpoint, registry.Name, dead)))
+	l.written(e.next + bombs)
+	peak := p.peak()
+	p.stop()
+	l.verify()
+	e.once()
+	letters := badReadAll(t, l.kafka, dead)
+	t.Logf("%d records and %d bombs of %d kB each: peak %d MiB resident", e.next, len(letters), bomb.Len()>>10, peak)
+	if len(letters) != bombs {
+		t.Errorf("%d dead letters, want %d", len(letters), bombs)
+	}
+	for _, r := range letters {
+		if !bytes.Equal(r.Value, bomb.Bytes()) {
+			t.Errorf("a dead letter of %d bytes isn't the bomb", len(r.Value))
+		}
+	}
+	if peak >= 256 {
+		t.Errorf("peak of %d MiB resident, not below 256", peak)
 	}
 }
 

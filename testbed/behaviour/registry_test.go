@@ -26,7 +26,8 @@ type evolving struct {
 	name     string
 	fields   string
 	versions int
-	next     int64 // number of the next record
+	last     [16]byte // id of the newest version
+	next     int64    // number of the next record
 }
 
 // wave produces n records with so many new versions, in turn.
@@ -56,6 +57,7 @@ func (e *evolving) wave(versions int, n int64) {
 		if err != nil {
 			e.t.Fatal(err)
 		}
+		e.last = parsed
 		encoders, headers = append(encoders, encoder), append(headers, glue.AppendHeader(nil, parsed, false))
 	}
 	client := e.lake.kafka.Client(e.t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
@@ -78,6 +80,26 @@ func (e *evolving) wave(versions int, n int64) {
 	}
 	if err := client.Flush(e.t.Context()); err != nil {
 		e.t.Fatal(err)
+	}
+}
+
+// once checks that each record was written once.
+func (e *evolving) once() {
+	e.t.Helper()
+	seen := make([]int, e.next)
+	for _, key := range e.lake.objects() {
+		for _, line := range e.lake.lines(key) {
+			var r struct{ Seq int64 }
+			if err := json.Unmarshal(line, &r); err != nil || r.Seq < 0 || r.Seq >= e.next {
+				e.t.Fatalf("%s: %.100s: %v", key, line, err)
+			}
+			seen[r.Seq]++
+		}
+	}
+	for seq, n := range seen {
+		if n != 1 {
+			e.t.Fatalf("record %d was written %d times", seq, n)
+		}
 	}
 }
 
@@ -127,21 +149,7 @@ func TestGlueRegistryFails(t *testing.T) {
 	p.stop()
 	l.verify()
 
-	seen := make([]int, e.next)
-	for _, key := range l.objects() {
-		for _, line := range l.lines(key) {
-			var r struct{ Seq int64 }
-			if err := json.Unmarshal(line, &r); err != nil || r.Seq < 0 || r.Seq >= e.next {
-				t.Fatalf("%s: %.100s: %v", key, line, err)
-			}
-			seen[r.Seq]++
-		}
-	}
-	for seq, n := range seen {
-		if n != 1 {
-			t.Fatalf("record %d was written %d times", seq, n)
-		}
-	}
+	e.once()
 	ends, err := kadm.NewClient(l.kafka.Client(t)).ListEndOffsets(t.Context(), dead)
 	if err != nil {
 		t.Fatal(err)
