@@ -12,10 +12,11 @@ import (
 func TestRollingRestarts(t *testing.T) {
 	restarts := max(2, scale(t)/2)
 	bus := newBus()
+	hurry := make(chan struct{})
 	bus.delay.Store(int64(100 * time.Millisecond)) // so that requests are under way at any time
 	r := newRig(t, options{
 		fault: "RollingRestarts", sinks: []sink{newLines(), newParquet(), newFiles(), newRedis(), newDynamo(), bus},
-		produceFor: time.Duration(restarts) * 9 * time.Second,
+		records: 3000 * scale(t), produceFor: time.Duration(restarts) * 18 * time.Second, hurry: hurry, // it lasts beyond the last restart
 	})
 	r.startAll()
 	for range restarts {
@@ -25,6 +26,8 @@ func TestRollingRestarts(t *testing.T) {
 			r.start(i)
 		}
 	}
+	close(hurry)
+	bus.delay.Store(0)
 	if missing := r.settle(); missing != "" {
 		t.Fatal(missing)
 	}

@@ -13,9 +13,10 @@ import (
 func TestZombies(t *testing.T) {
 	zombies := max(2, scale(t)/2)
 	lines, bus := newLines(), newBus()
+	hurry := make(chan struct{})
 	r := newRig(t, options{
 		fault: "Zombies", sinks: []sink{lines, newParquet(), newFiles(), newRedis(), newDynamo(), bus},
-		produceFor: time.Duration(zombies) * 11 * time.Second,
+		records: 1500 * scale(t), produceFor: time.Duration(zombies) * 22 * time.Second, hurry: hurry, // it lasts beyond the last zombie
 		slack:      2 * inFlight * 10, // what a zombie has under way, and what it sends before it hears that it is one
 	})
 	lines.faults.delay.Store(int64(300 * time.Millisecond))
@@ -29,6 +30,9 @@ func TestZombies(t *testing.T) {
 		time.Sleep(r.between(7*time.Second, 9*time.Second))
 		r.resume(i)
 	}
+	close(hurry)
+	lines.faults.delay.Store(0)
+	bus.delay.Store(0)
 	if missing := r.settle(); missing != "" {
 		t.Fatal(missing)
 	}
