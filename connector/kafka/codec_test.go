@@ -274,7 +274,8 @@ func FuzzUnpack(f *testing.F) {
 
 func BenchmarkUnpack(b *testing.B) {
 	for _, size := range []int{16 << 10, 1 << 20} {
-		value := bytes.Repeat([]byte(`{"id":12345,"name":"the quick brown fox","lat":51.5,"lon":-0.12},`), size/64)
+		one := record(`{"id":12345,"name":"the quick brown fox","lat":51.5,"lon":-0.12}`, 1)
+		value := bytes.Repeat(one, size/len(one))
 		for _, p := range packings {
 			src := p.packed(b, bytes.NewReader(value))
 			for name, d := range map[string]kgo.Decompressor{"ours": newTestUnpacker(64<<20, 64<<20), "franz-go": kgo.DefaultDecompressor()} {

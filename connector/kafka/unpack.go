@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"unsafe"
@@ -224,19 +225,29 @@ func (u *unpacker) explain(from, next int64) error {
 		from, next-1, connector.Bytes(u.most))
 }
 
-// leastRecord is the size of a record that holds nothing, beside the byte that says so.
-const leastRecord = 6
+const (
+	// leastRecord is the size of a record that holds nothing, beside the byte that says so.
+	leastRecord = 6
+	// sampledRecord is the size up to which a record's headers are looked at in one of sampleOf.
+	sampledRecord, sampleOf = 512, 8
+)
 
-// count counts the records of an unpacked batch and their headers, up to the first that is broken.
+// count counts the records of an unpacked batch, up to the first that is broken, and estimates their headers: it looks into all large records and
+// into one of eight small ones, which of them is chance, so that nobody can write headers where they aren't counted.
 // (Apache Kafka, "Message Format", Record)
 func count(b []byte) (records, headers int64) {
-	for len(b) > 0 {
+	for next := rand.Int64N(sampleOf); len(b) > 0; records++ {
 		n, used := binary.Varint(b)
 		if used <= 0 || n < leastRecord || n > int64(len(b)-used) {
 			return records, headers
 		}
-		records++
-		headers += countHeaders(b[used : used+int(n)])
+		switch r := b[used : used+int(n)]; {
+		case n > sampledRecord:
+			headers += countHeaders(r)
+		case records >= next:
+			headers += sampleOf * countHeaders(r)
+			next = records - records%sampleOf + sampleOf + rand.Int64N(sampleOf)
+		}
 		b = b[used+int(n):]
 	}
 	return records, headers

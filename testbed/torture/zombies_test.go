@@ -17,7 +17,7 @@ func TestZombies(t *testing.T) {
 	r := newRig(t, options{
 		fault: "Zombies", sinks: []sink{lines, newParquet(), newFiles(), newRedis(), newDynamo(), bus},
 		records: 1500 * scale(t), produceFor: time.Duration(zombies) * 22 * time.Second, hurry: hurry, // it lasts beyond the last zombie
-		slack:      2 * inFlight * 10, // what a zombie has under way, and what it sends before it hears that it is one
+		slack: 2 * inFlight * 10, // what a zombie has under way, and what it sends before it hears that it is one
 	})
 	lines.faults.delay.Store(int64(300 * time.Millisecond))
 	bus.delay.Store(int64(300 * time.Millisecond))
