@@ -88,6 +88,13 @@ func (p *play) draw(n int) int {
 	return p.random.IntN(n)
 }
 
+// traced is the trace so far. Processes that were left behind may still draw.
+func (p *play) traced() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trace.Sum64()
+}
+
 // fault decides what becomes of a call of a living process.
 func (p *play) fault() chaintest.Fault {
 	p.mu.Lock()
@@ -335,7 +342,7 @@ func (p *play) check() {
 		}
 	}
 	p.t.Logf("%d objects, %d lines; %d records wanted: %d lost, %d repeated, %d filtered ones there; trace %016x",
-		objects, lines, len(want), lost, repeated, phantom, p.trace.Sum64())
+		objects, lines, len(want), lost, repeated, phantom, p.traced())
 	if lost+repeated+phantom > 0 {
 		p.t.Error("the store doesn't hold each record exactly once")
 	}
