@@ -92,7 +92,8 @@ func TestHangingTransaction(t *testing.T) {
 	for partition := range r.partitions {
 		free = free || partition != p.Partition && r.offsets.Before(r.group(lines), partition, now) > r.offsets.Before(r.group(lines), partition, now.Add(-3*time.Second))
 	}
-	t.Logf("partition %d is held at %d by a transaction at %d; its status: %+v", p.Partition, held, stuck.Offset, r.statusOf(p.Partition))
+	seen := r.statusOf(p.Partition)
+	t.Logf("partition %d is held at %d by a transaction at %d; lag %d, %.0f s", p.Partition, held, stuck.Offset, seen.Lag, seen.LagSeconds)
 	if held > stuck.Offset || !free {
 		t.Errorf("partition %d is at %d, though an open transaction began at %d; others go on: %t", p.Partition, held, stuck.Offset, free)
 	}
