@@ -22,7 +22,7 @@ import (
 func (c *Consumer) callbacks() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.AdjustFetchOffsetsFn(c.assigned),
-		kgo.OnPartitionsAssigned(c.membership.assigned),
+		kgo.OnPartitionsAssigned(c.joined),
 		kgo.OnPartitionsRevoked(c.revoked),
 		kgo.OnPartitionsLost(c.lost),
 	}
@@ -33,26 +33,37 @@ func (c *Consumer) callbacks() []kgo.Opt {
 // because a rebalance must not wait for it. Every partition gets an offset, even if a preliminary one: franz-go
 // ignores SetOffsets for partitions that have none.
 func (c *Consumer) assigned(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	var ps []*partition
-	names := make(map[string][]int32)
-	c.mu.Lock()
-	if c.closing {
-		c.mu.Unlock()
-		return offsets, nil
-	}
+	starts := make(map[connector.Partition]int64)
 	for name, of := range offsets {
 		for id, o := range of {
 			// A leader epoch would let franz-go look for truncation and skip over it: gap does so, and reports it.
 			at := max(o.EpochOffset().Offset, 0)
 			of[id] = kgo.NewOffset().At(at)
-			c.epoch++
-			p := &partition{next: at, stored: -1}
-			p.Partition = connector.Partition{Topic: name, ID: id}
-			p.ClusterID, p.Group, p.Epoch = c.found.id, c.config.Group, c.epoch
-			c.partitions[p.Partition] = p
-			ps = append(ps, p)
-			names[name] = append(names[name], id)
+			starts[connector.Partition{Topic: name, ID: id}] = at
 		}
+	}
+	c.begin(starts)
+	return offsets, nil
+}
+
+// begin begins assignments of partitions that franz-go reads from preliminary offsets.
+func (c *Consumer) begin(starts map[connector.Partition]int64) {
+	member, _ := c.client.GroupMetadata()
+	var ps []*partition
+	names := make(map[string][]int32)
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return
+	}
+	for k, at := range starts {
+		c.epoch++
+		p := &partition{member: member, next: at, stored: -1}
+		p.Partition = k
+		p.ClusterID, p.Group, p.Epoch = c.found.id, c.config.Group, c.epoch
+		c.partitions[k] = p
+		ps = append(ps, p)
+		names[k.Topic] = append(names[k.Topic], k.ID)
 	}
 	c.mu.Unlock()
 	if len(ps) > 0 {
@@ -60,12 +71,52 @@ func (c *Consumer) assigned(_ context.Context, offsets map[string]map[int32]kgo.
 		slices.SortFunc(ps, func(a, b *partition) int { return compare(a.Partition, b.Partition) })
 		c.lookups.Go(func() { c.lookUp(ps) })
 	}
-	return offsets, nil
+}
+
+// joined is called when the group has agreed. A member that the group had thrown out is another one now: franz-go joins again under a new id, such as
+// after a commit that was refused, and keeps what it had as if it had never been away. Meanwhile it may have been others', so it is lost, and what is
+// still assigned begins anew, at what they committed.
+func (c *Consumer) joined(ctx context.Context, cl *kgo.Client, came map[string][]int32) {
+	c.membership.assigned(ctx, cl, came)
+	member, _ := cl.GroupMetadata()
+	starts, names := make(map[connector.Partition]int64), make(map[string][]int32)
+	c.mu.Lock()
+	for k, p := range c.partitions {
+		if p.member != member {
+			starts[k] = p.next
+			names[k.Topic] = append(names[k.Topic], k.ID)
+		}
+	}
+	c.mu.Unlock()
+	if len(starts) > 0 {
+		c.drop(names)
+		c.begin(starts)
+	}
+}
+
+// outdated takes those out of names that are owned as a member that isn't in the group any more.
+func (c *Consumer) outdated(cl *kgo.Client, names map[string][]int32) (current, old map[string][]int32) {
+	member, _ := cl.GroupMetadata()
+	current, old = make(map[string][]int32), make(map[string][]int32)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, ids := range names {
+		for _, id := range ids {
+			to := current
+			if p := c.partitions[connector.Partition{Topic: name, ID: id}]; p != nil && p.member != member {
+				to = old
+			}
+			to[name] = append(to[name], id)
+		}
+	}
+	return current, old
 }
 
 // revoked gives partitions away. What was committed for them before it returns counts, nothing after.
-func (c *Consumer) revoked(ctx context.Context, _ *kgo.Client, names map[string][]int32) {
+func (c *Consumer) revoked(ctx context.Context, cl *kgo.Client, names map[string][]int32) {
 	c.membership.gone(names)
+	names, old := c.outdated(cl, names)
+	c.drop(old)
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	ps, told := c.owned(names)
@@ -86,6 +137,10 @@ func (c *Consumer) revoked(ctx context.Context, _ *kgo.Client, names map[string]
 // lost drops partitions that belong to others already.
 func (c *Consumer) lost(_ context.Context, _ *kgo.Client, names map[string][]int32) {
 	c.membership.gone(names)
+	c.drop(names)
+}
+
+func (c *Consumer) drop(names map[string][]int32) {
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	ps, told := c.owned(names)

@@ -128,6 +128,21 @@ func (c *Consumer) forward(offs []connector.Offset) (todo []commit, errs []error
 	return todo, errs
 }
 
+// errOutdated: the commit is of a member that was thrown out of the group.
+var errOutdated = errors.New("the group has thrown this member out meanwhile")
+
+// outdate says that a commit wasn't sent.
+func (c *Consumer) outdate(todo []commit) (errs []error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range todo {
+		t.of.doubt = false
+		errs = append(errs, &connector.PartitionError{Partition: t.Partition,
+			Err: connector.Lost.Errorf("offset %d isn't committed to group %s: %w", t.At, c.config.Group, errOutdated)})
+	}
+	return errs
+}
+
 // send commits offsets of partitions that are owned. committing is held, so that they stay owned.
 func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
@@ -142,7 +157,13 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 		t.of.doubt = true
 	}
 	c.mu.Unlock()
+	// franz-go holds a commit back while it joins the group, and sends it then, even as another member.
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for _, t := range todo {
+			if t.of.member != req.MemberID {
+				return errOutdated
+			}
+		}
 		for i := range req.Topics {
 			t := &req.Topics[i]
 			for j := range t.Partitions {
@@ -172,6 +193,9 @@ func (c *Consumer) send(ctx context.Context, todo []commit) (errs []error) {
 			}
 		}
 	})
+	if errors.Is(failed, errOutdated) {
+		return c.outdate(todo)
+	}
 	if failed != nil {
 		return []error{c.access.explain(fmt.Sprintf("commit to group %s: no answer, so it may have been applied", c.config.Group), c.config.Group, failed)}
 	}

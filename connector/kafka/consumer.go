@@ -66,6 +66,7 @@ var _ connector.Consumer = (*Consumer)(nil)
 // change once it was told.
 type partition struct {
 	connector.Assignment
+	member string // as which member of the group it is owned
 
 	told    bool  // the Listener is hearing of it
 	known   bool  // the Listener has heard of it
