@@ -37,11 +37,11 @@ func TestExpiredBeforeItWasRead(t *testing.T) {
 	has(t, err, "t/0", "offsets 10 to 19 are gone", "log starts at 20", "committed offset: 10", "--reset-offsets", "set on_gap to earliest or latest")
 	wantGap(t, err, 20, 50)
 	r.reads(connector.Partition{Topic: "t", ID: 1}, "a", "b")
-	if a := r.assigned[t0]; a.Committed != 10 || a.Start != 10 || a.LogStart != 20 || a.LogEnd != 50 {
+	if a := r.now().assigned[t0]; a.Committed != 10 || a.Start != 10 || a.LogStart != 20 || a.LogEnd != 50 {
 		t.Errorf("assigned with %+v", a)
 	}
-	if len(r.got[t0]) > 0 {
-		t.Fatalf("%d records of a partition that is halted", len(r.got[t0]))
+	if len(r.now().got[t0]) > 0 {
+		t.Fatalf("%d records of a partition that is halted", len(r.now().got[t0]))
 	}
 	// Who accepts the gap goes on behind it.
 	r.Seek(t0, 20)
@@ -61,10 +61,8 @@ func TestExpiredWhileReading(t *testing.T) {
 	has(t, r.halts(t0), "offsets 5 to 14 are gone", "log starts at 15")
 	wantGap(t, r.halts(t0), 15, 25)
 	time.Sleep(50 * time.Millisecond)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.errs) != 1 || len(r.got[t0]) != 5 {
-		t.Errorf("errors %v, %d records: a halted partition must be quiet", r.errs, len(r.got[t0]))
+	if len(r.now().errs) != 1 || len(r.now().got[t0]) != 5 {
+		t.Errorf("errors %v, %d records: a halted partition must be quiet", r.now().errs, len(r.now().got[t0]))
 	}
 }
 
@@ -83,7 +81,7 @@ func TestLatestReadsNewPartitionsFromTheirStart(t *testing.T) {
 	c.Start = Latest
 	r := read(t, c)
 	r.until("assigned", func() bool { return len(r.assigned) == 1 })
-	if a := r.assigned[t0]; a.Committed != -1 || a.Start != 10 {
+	if a := r.now().assigned[t0]; a.Committed != -1 || a.Start != 10 {
 		t.Errorf("assigned with %+v", a)
 	}
 	if _, err := f.admin.CreatePartitions(t.Context(), 1, "t"); err != nil {
@@ -99,7 +97,7 @@ func TestLatestReadsNewPartitionsFromTheirStart(t *testing.T) {
 	f.produce(t, "t", 0, "new")
 	r.reads(t1, append([]string{"old"}, numbers(99)...)...)
 	r.reads(t0, "new")
-	if a := r.assigned[t1]; a.Initial != 0 {
+	if a := r.now().assigned[t1]; a.Initial != 0 {
 		t.Errorf("assigned with %+v", a)
 	}
 }
@@ -139,7 +137,7 @@ func TestBirthWins(t *testing.T) {
 		c.Start = start
 		r := read(t, c)
 		r.until("assigned", func() bool { return len(r.assigned) == 3 })
-		if a := r.assigned[connector.Partition{Topic: "t", ID: 1}]; a.Start != 5 {
+		if a := r.now().assigned[connector.Partition{Topic: "t", ID: 1}]; a.Start != 5 {
 			t.Errorf("start: %s: starts at %d, want 5", start, a.Start)
 		}
 		r.close()
@@ -173,10 +171,10 @@ func TestRegexFindsTopicsLater(t *testing.T) {
 	f.produce(t, "other", 0, "no")
 	f.produce(t, "__db.hidden", 0, "no")
 	r.reads(connector.Partition{Topic: "db.b"}, numbers(7)...)
-	if len(r.assigned) != 2 {
-		t.Errorf("assigned %v", r.assigned)
+	if len(r.now().assigned) != 2 {
+		t.Errorf("assigned %v", r.now().assigned)
 	}
-	if n := r.assigned[connector.Partition{Topic: "db.b"}].InGroup; n != 2 {
+	if n := r.now().assigned[connector.Partition{Topic: "db.b"}].InGroup; n != 2 {
 		t.Errorf("%d partitions are in the group, want those of both topics", n)
 	}
 }
@@ -231,7 +229,7 @@ func TestLookupFails(t *testing.T) {
 	r := read(t, f.config("t"))
 	r.reads(t0, "a")
 	r.until("an error", func() bool { return len(r.errs) > 0 })
-	has(t, r.errs[0], "look up the offsets of group g", "t/1", "allow this principal READ and DESCRIBE")
+	has(t, r.now().errs[0], "look up the offsets of group g", "t/1", "allow this principal READ and DESCRIBE")
 	fault.Remove()
 	r.reads(connector.Partition{Topic: "t", ID: 1}, "b")
 }

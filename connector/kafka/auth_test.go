@@ -254,10 +254,10 @@ func TestPollSaysThatCredentialsAreRefused(t *testing.T) {
 	r.until("assigned", func() bool { return len(r.assigned) == 1 })
 	fault := f.refuse("alice")
 	r.until("an error", func() bool { return len(r.errs) > 0 })
-	has(t, r.errs[0], "SASL authentication failed: SASL_AUTHENTICATION_FAILED", "check auth.plain.username and auth.plain.password")
-	silent(t, r.errs[0])
-	if connector.ClassOf(r.errs[0]) != connector.Systemic {
-		t.Errorf("class %s", connector.ClassOf(r.errs[0]))
+	has(t, r.now().errs[0], "SASL authentication failed: SASL_AUTHENTICATION_FAILED", "check auth.plain.username and auth.plain.password")
+	silent(t, r.now().errs[0])
+	if connector.ClassOf(r.now().errs[0]) != connector.Systemic {
+		t.Errorf("class %s", connector.ClassOf(r.now().errs[0]))
 	}
 	fault.Remove()
 	client, err := kgo.NewClient(kgo.SeedBrokers(f.ListenAddrs()...), kgo.SASL(mechanism(t, config)))

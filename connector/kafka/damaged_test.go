@@ -85,8 +85,8 @@ func TestDamagedBatches(t *testing.T) {
 			case c.over:
 				r.until("read on", func() bool { return len(r.got[t0]) == 2 })
 				r.close()
-				if got := r.offsets[t0]; !slices.Equal(got, []int64{1, 3}) || r.got[t0][0] != "" || r.got[t0][1] != "d" {
-					t.Errorf("offsets %d, %q", got, r.got[t0])
+				if got := r.now().offsets[t0]; !slices.Equal(got, []int64{1, 3}) || r.now().got[t0][0] != "" || r.now().got[t0][1] != "d" {
+					t.Errorf("offsets %d, %q", got, r.now().got[t0])
 				}
 			case c.times > 0:
 				r.reads(t0, "b", "c", "d")
@@ -95,7 +95,7 @@ func TestDamagedBatches(t *testing.T) {
 					return slices.ContainsFunc(r.errs, func(err error) bool { return connector.ClassOf(err) == connector.Permanent })
 				})
 				r.close()
-				has(t, r.errs[len(r.errs)-1], "offset 1", "where it ends can't be told", "skip")
+				has(t, r.now().errs[len(r.now().errs)-1], "offset 1", "where it ends can't be told", "skip")
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func TestTransactions(t *testing.T) {
 	r := read(t, f.config("t"))
 	r.until("the end", func() bool { return r.next[t0] == 10 })
 	r.reads(t0, "a", "b", "e")
-	if got := r.offsets[t0]; !slices.Equal(got, []int64{0, 1, 6}) {
+	if got := r.now().offsets[t0]; !slices.Equal(got, []int64{0, 1, 6}) {
 		t.Errorf("offsets %d", got)
 	}
 	r.close()
@@ -112,7 +112,7 @@ func TestWhatCameTooLateIsReadAgain(t *testing.T) {
 		defer r.Consumer.mu.Unlock()
 		return r.partitions[t0].moved
 	})
-	if n := len(r.got[t0]); n != 3 {
+	if n := len(r.now().got[t0]); n != 3 {
 		t.Fatalf("%d records, want 3", n)
 	}
 	r.Resume(t0)

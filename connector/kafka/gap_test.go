@@ -33,7 +33,7 @@ func TestTopicCreatedAgain(t *testing.T) {
 	f.commitAs(t, "t", 0, 30, `{"start":0,"topic":"000102030405060708090a0b0c0d0e0f","meta":"old"}`)
 	r := read(t, f.config("t"))
 	r.until("assigned", func() bool { return len(r.assigned) == 1 })
-	if a := r.assigned[t0]; !a.Recreated || a.Committed != 30 || a.Meta != "old" || a.Initial != 0 {
+	if a := r.now().assigned[t0]; !a.Recreated || a.Committed != 30 || a.Meta != "old" || a.Initial != 0 {
 		t.Errorf("assigned with %+v", a)
 	}
 	for _, at := range []int64{10, 20, 15} {
@@ -47,7 +47,7 @@ func TestTopicCreatedAgain(t *testing.T) {
 	r.close()
 	r = read(t, f.config("t"))
 	r.until("assigned", func() bool { return len(r.assigned) == 1 })
-	if a := r.assigned[t0]; a.Recreated || a.Committed != 20 {
+	if a := r.now().assigned[t0]; a.Recreated || a.Committed != 20 {
 		t.Errorf("assigned with %+v", a)
 	}
 }
@@ -157,7 +157,7 @@ func TestAssignmentsSayWhereAGroupBegins(t *testing.T) {
 			r := read(t, config)
 			r.until("assigned", func() bool { return len(r.assigned) == 3 })
 			for id, want := range c.want {
-				a := r.assigned[connector.Partition{Topic: "t", ID: int32(id)}]
+				a := r.now().assigned[connector.Partition{Topic: "t", ID: int32(id)}]
 				if a.Initial != want || a.Group != "g" || a.Recreated {
 					t.Errorf("assigned with %+v, want initial %d", a, want)
 				}

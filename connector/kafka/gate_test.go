@@ -165,7 +165,7 @@ func TestAnOutageDoesntBringAFloodOfConnections(t *testing.T) {
 	}
 	mu.Unlock()
 	r.until("an error", func() bool { return len(r.errs) > 0 })
-	has(t, r.errs[0], "connection refused")
+	has(t, r.now().errs[0], "connection refused")
 	// The first five may come at once, then two a second at most.
 	if most := int64(burst + 2*time.Since(begin)/every + 1); attempts.Load() > most {
 		t.Errorf("%d attempts, at most %d are right", attempts.Load(), most)
@@ -173,8 +173,8 @@ func TestAnOutageDoesntBringAFloodOfConnections(t *testing.T) {
 	down.Store(false)
 	f.produce(t, "t", 0, "a")
 	r.reads(t0, "a")
-	if connector.ClassOf(r.errs[0]) != connector.Retryable {
-		t.Errorf("class %s", connector.ClassOf(r.errs[0]))
+	if connector.ClassOf(r.now().errs[0]) != connector.Retryable {
+		t.Errorf("class %s", connector.ClassOf(r.now().errs[0]))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,16 +75,32 @@ func (f *fake) config(topics ...string) Config {
 // A reader is a Consumer that resumes whatever it is assigned, and keeps what it reads.
 type reader struct {
 	*Consumer
-	t        testing.TB
+	t    testing.TB
+	stop context.CancelFunc
+	done chan struct{}
+	once sync.Once
+
 	mu       sync.Mutex
 	assigned map[connector.Partition]connector.Assignment
 	got      map[connector.Partition][]string
 	offsets  map[connector.Partition][]int64
 	next     map[connector.Partition]int64
 	errs     []error
-	stop     context.CancelFunc
-	done     chan struct{}
-	once     sync.Once
+}
+
+// heard is what a reader has heard.
+type heard struct {
+	assigned map[connector.Partition]connector.Assignment
+	got      map[connector.Partition][]string
+	offsets  map[connector.Partition][]int64
+	errs     []error
+}
+
+// now is what the reader has heard so far.
+func (r *reader) now() heard {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return heard{maps.Clone(r.assigned), maps.Clone(r.got), maps.Clone(r.offsets), slices.Clone(r.errs)}
 }
 
 func open(t testing.TB, c Config) *Consumer {
@@ -189,8 +207,8 @@ func eventually(done func() bool) bool {
 func (r *reader) reads(k connector.Partition, want ...string) {
 	r.t.Helper()
 	r.until(fmt.Sprintf("read %q of %s", want, k), func() bool { return len(r.got[k]) >= len(want) })
-	if fmt.Sprint(r.got[k]) != fmt.Sprint(want) {
-		r.t.Fatalf("read %q, want %q", r.got[k], want)
+	if got := r.now().got[k]; fmt.Sprint(got) != fmt.Sprint(want) {
+		r.t.Fatalf("read %q, want %q", got, want)
 	}
 }
 

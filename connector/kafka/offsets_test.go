@@ -77,7 +77,7 @@ func TestOffsetsFile(t *testing.T) {
 	}{
 		0: {7, -1, "begins at offset 7, as "}, 1: {0, 0, "is ignored: group g has committed offset 0 already"}, 2: {0, -1, ""}, 3: {99, -1, "begins at offset 99"},
 	} {
-		a := r.assigned[at(id)]
+		a := r.now().assigned[at(id)]
 		if id == 2 {
 			want.start = a.Start // what start says: the group's birth was before
 		}
@@ -85,7 +85,7 @@ func TestOffsetsFile(t *testing.T) {
 			t.Errorf("partition %d: %+v", id, a)
 		}
 	}
-	if a := r.assigned[at(0)]; a.Initial != 7 {
+	if a := r.now().assigned[at(0)]; a.Initial != 7 {
 		t.Errorf("a new chain would begin at %d", a.Initial)
 	}
 	r.reads(at(0), "7", "8", "9")
@@ -107,7 +107,7 @@ func TestOffsetsFile(t *testing.T) {
 	// Pinned: without the file, and before anything else was committed.
 	r = read(t, f.config("t"))
 	r.until("an assignment", func() bool { return len(r.assigned) == 4 })
-	if a := r.assigned[at(0)]; a.Start != 7 || a.Committed != 7 || a.Note != "" {
+	if a := r.now().assigned[at(0)]; a.Start != 7 || a.Committed != 7 || a.Note != "" {
 		t.Errorf("behind a restart: %+v", a)
 	}
 }

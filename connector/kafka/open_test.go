@@ -128,9 +128,9 @@ func TestPollSaysWhyTheGroupIsntJoined(t *testing.T) {
 			fault := f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, TopLevel: true, Err: c.code, Count: -1})
 			r := read(t, f.config("t"))
 			r.until("an error", func() bool { return len(r.errs) > 0 })
-			has(t, r.errs[0], "join group g", c.text)
-			if connector.ClassOf(r.errs[0]) != c.class {
-				t.Errorf("class %s, want %s", connector.ClassOf(r.errs[0]), c.class)
+			has(t, r.now().errs[0], "join group g", c.text)
+			if connector.ClassOf(r.now().errs[0]) != c.class {
+				t.Errorf("class %s, want %s", connector.ClassOf(r.now().errs[0]), c.class)
 			}
 			fault.Remove()
 			r.reads(t0, "a")
@@ -146,7 +146,7 @@ func TestPollSaysThatBrokersAreGone(t *testing.T) {
 	r.reads(t0, "a")
 	f.Close()
 	r.until("an error", func() bool { return len(r.errs) > 0 })
-	has(t, r.errs[0], "connect to broker 127.0.0.1:")
+	has(t, r.now().errs[0], "connect to broker 127.0.0.1:")
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	r.once.Do(func() {

@@ -52,7 +52,7 @@ func TestExpelledMember(t *testing.T) {
 			c.Balancer = balancer
 			r := read(t, c)
 			r.until("an assignment", func() bool { return len(r.assigned) == 2 })
-			before := r.assigned[t0].Epoch + r.assigned[t1].Epoch
+			before := r.now().assigned[t0].Epoch + r.now().assigned[t1].Epoch
 			member, _ := r.client.GroupMetadata()
 			joining := f.expel(member)
 			commit := []connector.Offset{{Partition: t0, At: 3}, {Partition: t1, At: 4}}

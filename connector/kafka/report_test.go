@@ -15,9 +15,7 @@ import (
 
 // owns is how many partitions the reader has now.
 func (r *reader) owns() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.assigned)
+	return len(r.now().assigned)
 }
 
 // TestReportOfMembers lets two members share one partition: the one that gets none has joined too.

@@ -44,11 +44,11 @@ func TestBatchThatUnpacksTooLarge(t *testing.T) {
 	f.packed(t, 0, kgo.ZstdCompression(), []byte("d"))
 	r.until("read on", func() bool { return len(r.got[t0]) == 6 })
 	r.close()
-	if got := r.offsets[t0]; !slices.Equal(got, []int64{0, 1, 2, 3, 4, 5}) {
+	if got := r.now().offsets[t0]; !slices.Equal(got, []int64{0, 1, 2, 3, 4, 5}) {
 		t.Errorf("offsets %d", got)
 	}
-	if len(r.errs) > 0 {
-		t.Errorf("errors %v", r.errs)
+	if len(r.now().errs) > 0 {
+		t.Errorf("errors %v", r.now().errs)
 	}
 }
 
@@ -87,8 +87,8 @@ func TestFetchesThatUnpackToMuch(t *testing.T) {
 		for i := range batches {
 			want = append(want, string(value(p, i)))
 		}
-		if k := (connector.Partition{Topic: "t", ID: int32(p)}); !slices.Equal(r.got[k], want) {
-			t.Errorf("%s: %d records, want %d", k, len(r.got[k]), batches)
+		if k := (connector.Partition{Topic: "t", ID: int32(p)}); !slices.Equal(r.now().got[k], want) {
+			t.Errorf("%s: %d records, want %d", k, len(r.now().got[k]), batches)
 		}
 	}
 	if watch.refused == 0 {
@@ -209,8 +209,8 @@ func TestBombsInManyPartitions(t *testing.T) {
 				bombs++
 			}
 		}
-		if bombs != rounds || !slices.IsSorted(r.offsets[k]) {
-			t.Errorf("%s: %d bombs, want %d; offsets %d", k, bombs, rounds, r.offsets[k])
+		if bombs != rounds || !slices.IsSorted(r.now().offsets[k]) {
+			t.Errorf("%s: %d bombs, want %d; offsets %d", k, bombs, rounds, r.now().offsets[k])
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestEndIsTheLastStableOffset(t *testing.T) {
 		c.Group, c.Isolation = isolation, isolation
 		r := read(t, c)
 		r.until("an assignment", func() bool { return len(r.assigned) == 1 })
-		if a := r.assigned[t0]; a.LogEnd != want || a.Start != 0 {
+		if a := r.now().assigned[t0]; a.LogEnd != want || a.Start != 0 {
 			t.Errorf("%s: %+v", isolation, a)
 		}
 		r.until("its end", func() bool { return r.next[t0] == want })
@@ -76,7 +76,7 @@ func TestEndIsTheLastStableOffset(t *testing.T) {
 	c.Isolation = ReadCommitted
 	r = read(t, c)
 	r.until("an assignment", func() bool { return len(r.assigned) == 1 })
-	if a := r.assigned[t0]; a.LogEnd != 8 || a.Start != 8 || a.Committed != 8 {
+	if a := r.now().assigned[t0]; a.LogEnd != 8 || a.Start != 8 || a.Committed != 8 {
 		t.Errorf("%+v", a)
 	}
 	end(true)
