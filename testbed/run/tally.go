@@ -42,6 +42,7 @@ type test struct{ pkg, name string }
 type pending struct {
 	output strings.Builder
 	began  time.Time
+	waits  bool // for others to end: it called t.Parallel
 	bad    bool // one of the package's tests failed
 	ran    int
 }
@@ -70,6 +71,11 @@ func (t *tally) add(out *screen, ph phase, e event) {
 	switch e.Action {
 	case "start", "run":
 		t.begin(id)
+	case "pause":
+		t.begin(id).waits = true
+	case "cont":
+		p := t.begin(id)
+		p.waits, p.began = false, time.Now()
 	case "output":
 		t.begin(id).output.WriteString(e.Output)
 	case "pass", "fail", "skip":
@@ -202,7 +208,7 @@ func (t *tally) running() string {
 	defer t.mu.Unlock()
 	text, began := "...   building", time.Now()
 	for id, p := range t.pending {
-		if id.name != "" && !strings.Contains(id.name, "/") && p.began.Before(began) {
+		if id.name != "" && !p.waits && !strings.Contains(id.name, "/") && p.began.Before(began) {
 			began = p.began
 			text = fmt.Sprintf("...   %s %s, for %s now", id.pkg, id.name, seconds(time.Since(began)))
 		}

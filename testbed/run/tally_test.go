@@ -140,3 +140,25 @@ func TestMissingPart(t *testing.T) {
 		t.Errorf("printed %s", got)
 	}
 }
+
+// A test that waits for others isn't what takes so long.
+func TestRunning(t *testing.T) {
+	total := newTally()
+	see := func(action, name string) {
+		total.add(&screen{out: new(bytes.Buffer)}, unit, event{Action: action, Package: module + "/serde", Test: name})
+	}
+	see("run", "TestParallel")
+	see("pause", "TestParallel")
+	see("run", "TestNow")
+	if got := total.running(); !strings.Contains(got, "TestNow") {
+		t.Errorf("running: %q", got)
+	}
+	see("pass", "TestNow")
+	if got := total.running(); !strings.Contains(got, "building") {
+		t.Errorf("running: %q", got)
+	}
+	see("cont", "TestParallel")
+	if got := total.running(); !strings.Contains(got, "TestParallel") {
+		t.Errorf("running: %q", got)
+	}
+}
