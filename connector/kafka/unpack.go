@@ -66,7 +66,7 @@ const (
 	parsedHeader = int64(unsafe.Sizeof(kgo.RecordHeader{}))
 )
 
-// scratch is the most that is unpacked into borrowed memory and copied, because its size isn't known exactly.
+// scratch is the most that is unpacked into borrowed memory and copied, where the size isn't known exactly.
 const scratch = 1 << 20
 
 // Decompress is called by franz-go for each batch, in the goroutine of its broker. The error of a batch that unpacks to more than
@@ -116,16 +116,25 @@ func (u *unpacker) into(n int64, exact bool, src []byte, codec kgo.CompressionCo
 
 // make returns what src unpacks to, which isn't much less than the memory that it lies in.
 func (u *unpacker) make(n int64, exact bool, src []byte, codec kgo.CompressionCodecType) ([]byte, error) {
-	if exact || n > scratch {
-		if codec == kgo.CodecZstd && n == u.most {
-			n += zstdBlock
+	if !exact && (n <= scratch || codec != kgo.CodecGzip) {
+		// The most that lz4 and zstd may hold is mostly far more than what they do: a block of lz4 has up to 4 MiB.
+		out, err := u.borrow(min(n, scratch), src, codec)
+		if n <= scratch || !errors.Is(err, errShort) {
+			return out, err
 		}
-		out, err := u.unpack(make([]byte, 0, n), src, codec)
-		if err == nil && len(out) < cap(out)/2 {
-			out = slices.Clone(out)
-		}
-		return out, err
 	}
+	if codec == kgo.CodecZstd && n == u.most {
+		n += zstdBlock
+	}
+	out, err := u.unpack(make([]byte, 0, n), src, codec)
+	if err == nil && len(out) < cap(out)/2 {
+		out = slices.Clone(out)
+	}
+	return out, err
+}
+
+// borrow unpacks into n bytes of borrowed memory, and returns a copy.
+func (u *unpacker) borrow(n int64, src []byte, codec kgo.CompressionCodecType) ([]byte, error) {
 	b, ok := u.pool.Get().(*[]byte)
 	if !ok {
 		b = new([]byte)
