@@ -42,12 +42,12 @@ func (c *Consumer) assigned(_ context.Context, offsets map[string]map[int32]kgo.
 			starts[connector.Partition{Topic: name, ID: id}] = at
 		}
 	}
-	c.begin(starts)
+	c.begin(starts, false)
 	return offsets, nil
 }
 
-// begin begins assignments of partitions that franz-go reads from preliminary offsets.
-func (c *Consumer) begin(starts map[connector.Partition]int64) {
+// begin begins assignments of partitions at preliminary offsets. moved: franz-go may read elsewhere.
+func (c *Consumer) begin(starts map[connector.Partition]int64, moved bool) {
 	member, _ := c.client.GroupMetadata()
 	var ps []*partition
 	names := make(map[string][]int32)
@@ -58,7 +58,7 @@ func (c *Consumer) begin(starts map[connector.Partition]int64) {
 	}
 	for k, at := range starts {
 		c.epoch++
-		p := &partition{member: member, next: at, stored: -1}
+		p := &partition{member: member, next: at, moved: moved, stored: -1}
 		p.Partition = k
 		p.ClusterID, p.Group, p.Epoch = c.found.id, c.config.Group, c.epoch
 		c.partitions[k] = p
@@ -90,7 +90,7 @@ func (c *Consumer) joined(ctx context.Context, cl *kgo.Client, came map[string][
 	c.mu.Unlock()
 	if len(starts) > 0 {
 		c.drop(names)
-		c.begin(starts)
+		c.begin(starts, true) // what it had fetched may have been dropped meanwhile
 	}
 }
 

@@ -77,3 +77,24 @@ func TestExpelledMember(t *testing.T) {
 		})
 	}
 }
+
+// TestExpelledMemberReadsOn: what begins anew is read from what is committed, also where franz-go was further and what it had fetched was dropped.
+func TestExpelledMemberReadsOn(t *testing.T) {
+	f := newFake(t, kfake.SeedTopics(1, "t"))
+	f.produce(t, "t", 0, numbers(10)...)
+	c := f.config("t")
+	c.Balancer = CooperativeSticky
+	r := read(t, c)
+	r.reads(t0, numbers(10)...)
+	if err := r.Commit(t.Context(), []connector.Offset{{Partition: t0, At: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	r.Pause(t0)
+	r.Seek(t0, 3) // franz-go hears of it when the partition goes on
+	member, _ := r.client.GroupMetadata()
+	f.expel(member)
+	if err := r.Commit(t.Context(), []connector.Offset{{Partition: t0, At: 4}}); err == nil {
+		t.Error("a commit of a member that was thrown out is taken")
+	}
+	r.reads(t0, append(numbers(10), numbers(10)[3:]...)...)
+}
