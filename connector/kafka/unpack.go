@@ -116,7 +116,7 @@ func (u *unpacker) into(n int64, exact bool, src []byte, codec kgo.CompressionCo
 
 // make returns what src unpacks to, which isn't much less than the memory that it lies in.
 func (u *unpacker) make(n int64, exact bool, src []byte, codec kgo.CompressionCodecType) ([]byte, error) {
-	if !exact && (n <= scratch || codec != kgo.CodecGzip) {
+	if !exact && (n <= scratch || codec != kgo.CodecGzip && len(src) <= scratch/4) {
 		// The most that lz4 and zstd may hold is mostly far more than what they do: a block of lz4 has up to 4 MiB.
 		out, err := u.borrow(min(n, scratch), src, codec)
 		if n <= scratch || !errors.Is(err, errShort) {
